@@ -1,0 +1,1 @@
+"""What every signal must obey: keys, reasons, causes, metrics, spans. Data, no I/O."""

@@ -1,0 +1,125 @@
+"""Causes: every conclusion that the decision list can name, and the default `unknown`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+
+from loomtriage.contract.reasons import Action
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cause:
+    """One named conclusion.
+
+    Attributes:
+        id: stable id, the drill's id where a drill trains it.
+        title: short form for headlines.
+        also: Wordloom's scenario names.
+        action: what to do first.
+        says: what happened, one sentence.
+        do: what to do, one sentence.
+    """
+
+    id: str
+    title: str
+    also: tuple[str, ...] = ()
+    action: Action
+    says: str
+    do: str
+
+
+CAUSES: tuple[Cause, ...] = (
+    Cause(
+        id="es_down",
+        title="Elasticsearch is down",
+        also=("es_down_connect",),
+        action=Action.WAIT,
+        says="The worker cannot open a connection to Elasticsearch.",
+        do="Bring Elasticsearch or the way to it back; the rows drain by themselves.",
+    ),
+    Cause(
+        id="es_429",
+        title="Elasticsearch rejects writes (429)",
+        also=("es_429_inject",),
+        action=Action.SCALE,
+        says="Elasticsearch rejects writes because its write queue is full.",
+        do="Lower bulk size or concurrency, or give Elasticsearch room; the rows drain by themselves.",
+    ),
+    Cause(
+        id="es_poison_4xx",
+        title="poison documents",
+        action=Action.FIX_DATA,
+        says="Single documents do not fit the mapping and failed for good.",
+        do="Fix data or mapping, then replay exactly these rows.",
+    ),
+    Cause(
+        id="es_write_block",
+        title="the index refuses writes",
+        also=("es_write_block_4xx",),
+        action=Action.REPLAY,
+        says="The index carries a write block; every write fails for good.",
+        do="Lift the block (check disk space first), then replay the failed rows.",
+    ),
+    Cause(
+        id="es_bulk_partial",
+        title="bulk requests fail in part",
+        action=Action.FIX_DATA,
+        says="Items inside otherwise good bulk requests failed.",
+        do="Fix the failed items, then replay exactly these rows.",
+    ),
+    Cause(
+        id="db_contention",
+        title="workers contend for rows",
+        also=("db_claim_contention",),
+        action=Action.RESTART,
+        says="Workers contend for the same rows or locks in the database.",
+        do="End the session that holds the lock, or restore the atomic claim.",
+    ),
+    Cause(
+        id="stuck_reclaim",
+        title="rows stuck with a silent owner",
+        action=Action.WAIT,
+        says="A worker stopped with rows claimed; they wait for their lease to end.",
+        do="Check that reclaim runs; restart the worker that is gone.",
+    ),
+    Cause(
+        id="duplicate_delivery",
+        title="events delivered twice",
+        action=Action.NOTHING,
+        says="Events came more than once; the projection absorbed the repeats.",
+        do="Nothing to repair; look for the producer or the lost acknowledgement.",
+    ),
+    Cause(
+        id="projection_version",
+        title="the projection's version changed",
+        action=Action.FIX_CODE,
+        says="Rows were projected by two versions of the rule.",
+        do="Decide which version is right, then rebuild or replay what the other wrote.",
+    ),
+    Cause(
+        id="collector_down",
+        title="the trace collector is gone",
+        action=Action.RESTART,
+        says="Spans are lost; the business is not affected.",
+        do="Bring the collector back, then restart workers that started without it.",
+    ),
+    Cause(
+        id="none",
+        title="no fault found",
+        also=("placebo",),
+        action=Action.NOTHING,
+        says="Nothing moved beyond what the baseline predicts.",
+        do="Nothing to do.",
+    ),
+    Cause(
+        id="unknown",
+        title="cause unknown",
+        action=Action.NOTHING,
+        says="Something moved, and no rule explains it.",
+        do="Follow the scope by hand: open the stage notebooks with this run's handover.",
+    ),
+)
+
+BY_ID: Mapping[str, Cause] = MappingProxyType({cause.id: cause for cause in CAUSES})

@@ -1,0 +1,82 @@
+"""Settings: where the sources are and where runs go, from `LOOMTRIAGE_*`; names of secrets only."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from functools import cache
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from loomtriage.errors import Refused
+
+
+class Settings(BaseSettings):
+    """One frozen set of settings.
+
+    Attributes:
+        prometheus_url: base URL of a PromQL-compatible server.
+        jaeger_url: base URL of the Jaeger query API.
+        logs: log file, folder or glob.
+        database_env: NAME of the environment variable that holds the outbox DSN (never the DSN).
+        grafana_url: base URL for links.
+        runs: folder that receives run folders; empty means `runbooks/runs` below the current folder.
+        home: folder for labs and fault journals; empty means a private one below the temp folder.
+        prometheus: path of a Prometheus binary, when it is not on PATH.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="LOOMTRIAGE_", frozen=True, extra="ignore")
+
+    prometheus_url: str = "http://127.0.0.1:9090"
+    jaeger_url: str = "http://127.0.0.1:16686"
+    logs: str = ""
+    database_env: str = "DATABASE_URL"
+    grafana_url: str = "http://127.0.0.1:3000"
+    runs: str = ""
+    home: str = ""
+    prometheus: str = Field(default="")
+
+    def runs_dir(self) -> Path:
+        """Folder that receives run folders (absolute; may not exist yet)."""
+        return Path(self.runs or "runbooks/runs").absolute()
+
+    def home_dir(self) -> Path:
+        """Folder for labs and fault journals, made when absent, ours alone to write.
+
+        It is a short path on a local disk that an unprivileged service user may pass through,
+        since PostgreSQL refuses to run as root.
+
+        Raises:
+            Refused: the folder belongs to somebody else or others may write to it.
+        """
+        home = Path(self.home) if self.home else _default_home()
+        home.mkdir(mode=0o711, parents=True, exist_ok=True)
+        status = home.stat()
+        if status.st_uid != os.getuid() or status.st_mode & 0o022:
+            raise Refused(
+                f"{home} is not a folder that only this user may write to.",
+                hint="Remove it, or set LOOMTRIAGE_HOME to a private folder.",
+            )
+        return home.absolute()
+
+
+def _default_home() -> Path:
+    return Path(tempfile.gettempdir()) / f"loomtriage-{os.getuid()}"
+
+
+def shipped(name: str) -> Path:
+    """Folder of files that ship with the program: `notebooks` or `runbooks/examples`.
+
+    In a checkout it is the repository's own folder, in a wheel the copy inside the package.
+    """
+    package = Path(__file__).resolve().parent
+    inside = package / "_shipped" / name
+    return inside if inside.is_dir() else package.parent.parent / name
+
+
+@cache
+def settings() -> Settings:
+    """The settings of this process."""
+    return Settings()
