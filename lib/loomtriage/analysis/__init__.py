@@ -1,0 +1,1 @@
+"""Arithmetic of triage: frames in, suspects and facts out; no I/O."""

@@ -1,0 +1,143 @@
+"""By how much did each counter grow in a window, resets and newborn series included?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from loomtriage.contract import catalogue
+from loomtriage.model import Frame, Window
+from loomtriage.model.frame import METRIC_LEVELS
+
+LEAF_KEYS = ("env", "projection", "op", "reason", "result")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Increases:
+    """Increase of every counter series in two windows.
+
+    Attributes:
+        table: index = MultiIndex over `METRIC_LEVELS`; float columns `observed` (in the window)
+            and `baseline` (in the baseline), both in the counter's unit.
+        samples: fewest samples that any window had, over all instances.
+        caveats: resets seen and first values not counted, one sentence each.
+    """
+
+    table: pd.DataFrame
+    samples: int
+    caveats: tuple[str, ...]
+
+    def of(self, metric: str) -> pd.DataFrame:
+        """Rows of one metric by its catalogue id."""
+        name = catalogue.BY_ID[metric].name
+        keep = self.table.index.get_level_values("metric") == name
+        return self.table[keep]
+
+    def total(self, metric: str, **labels: str) -> tuple[float, float]:
+        """Sum of one metric (observed, baseline) over the series with these labels."""
+        rows = self.of(metric)
+        for level, value in labels.items():
+            rows = rows[rows.index.get_level_values(level) == value]
+        return float(rows["observed"].sum()), float(rows["baseline"].sum())
+
+
+def measure(frame: Frame, *, window: Window, baseline: Window | None) -> Increases:
+    """Increases per counter series; without a baseline its column is zero.
+
+    A drop in a counter is a restart: the value after it counts from zero. A series that appears
+    while its instance was already being scraped was born at zero, so its first value counts too
+    (client libraries create a labelled series on first use). Where the target was down before,
+    the first value is not counted, and a caveat says so.
+    """
+    data = frame.data
+    counters = [c for c in labels_of(data) if _is_counter(c[0])]
+    observed, before, caveats = [], [], []
+    first_sample = data.index[0] if len(data) else None
+    for column in counters:
+        series = data[column].dropna()
+        steps, note = _steps(series, first_sample, _was_down(data, column))
+        if note:
+            caveats.append(f"{column[0]} on {column[1]}: {note}.")
+        observed.append(_sum_in(steps, window))
+        before.append(_sum_in(steps, baseline) if baseline else 0.0)
+    index = pd.MultiIndex.from_tuples(counters, names=METRIC_LEVELS)
+    table = pd.DataFrame({"observed": observed, "baseline": before}, index=index, dtype="float64")
+    return Increases(
+        table=table,
+        samples=_fewest_samples(data, window, baseline),
+        caveats=tuple(dict.fromkeys(caveats)),
+    )
+
+
+def leaves(increases: Increases) -> pd.DataFrame:
+    """One row per observed label tuple of the work counters: `LEAF_KEYS` + observed, baseline.
+
+    `outbox_failed_total` is left out: it is the sum of retry and terminal.
+    """
+    parts = []
+    for metric in catalogue.METRICS:
+        if metric.result and metric.id in ("processed", "retry_scheduled", "terminal_failed"):
+            rows = increases.of(metric.id).reset_index()
+            rows["result"] = metric.result
+            rows["reason"] = rows["reason"].replace("", "none")
+            parts.append(rows[[*LEAF_KEYS, "observed", "baseline"]])
+    if not parts:
+        return pd.DataFrame(columns=[*LEAF_KEYS, "observed", "baseline"])
+    grouped = pd.concat(parts).groupby(list(LEAF_KEYS), as_index=False).sum()
+    return grouped[(grouped["observed"] > 0) | (grouped["baseline"] > 0)].reset_index(drop=True)
+
+
+def labels_of(data: pd.DataFrame) -> list[tuple[str, ...]]:
+    """Column labels of a METRICS table as plain tuples, in column order."""
+    return [tuple(str(part) for part in column) for column in data.columns.to_list()]
+
+
+def _is_counter(name: str) -> bool:
+    metric = catalogue.BY_WIRE.get(name)
+    return metric is not None and metric.type is catalogue.MetricType.COUNTER
+
+
+def _steps(
+    series: pd.Series, first_sample: pd.Timestamp | None, was_down: pd.Series | None
+) -> tuple[pd.Series, str]:
+    """Increase that each sample adds, and a note when something had to be assumed."""
+    if series.empty:
+        return series, ""
+    values = series.to_numpy(dtype="float64")
+    diffs = np.diff(values, prepend=values[0])
+    resets = diffs < 0
+    diffs = np.where(resets, values, diffs)
+    note = "the counter was reset, the value after it counts from zero" if resets.any() else ""
+    born_late = first_sample is not None and series.index[0] > first_sample
+    if born_late and values[0] > 0:
+        if was_down is not None and (was_down[was_down.index < series.index[0]] == 0).any():
+            note = "the target was down before its first sample, whose value is not counted"
+        else:
+            diffs[0] = values[0]
+    return pd.Series(diffs, index=series.index), note
+
+
+def _was_down(data: pd.DataFrame, column: tuple[str, ...]) -> pd.Series | None:
+    for candidate in labels_of(data):
+        if candidate[0] == "up" and candidate[1] == column[1]:
+            return data[candidate].dropna()
+    return None
+
+
+def _sum_in(steps: pd.Series, window: Window) -> float:
+    if steps.empty:
+        return 0.0
+    inside = (steps.index >= window.start) & (steps.index < window.end)
+    return float(steps[inside].sum())
+
+
+def _fewest_samples(data: pd.DataFrame, window: Window, baseline: Window | None) -> int:
+    counts = []
+    for part in (window, baseline):
+        if part is not None and len(data):
+            inside = data[(data.index >= part.start) & (data.index < part.end)]
+            per_series = inside.notna().sum()
+            counts.append(int(per_series.max()) if len(per_series) else 0)
+    return min(counts, default=0)

@@ -1,0 +1,50 @@
+"""How much of one signal resolves in the next? Coverage per edge, each with its sample size."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from loomtriage.analysis.steps import failing
+from loomtriage.contract.keys import read_key
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Coverage:
+    """Share of things a pivot resolves for; `share` is None when there was nothing to resolve."""
+
+    edge: str
+    resolved: int
+    n: int
+
+    @property
+    def share(self) -> float | None:
+        """Resolved ÷ n, between 0 and 1."""
+        return None if self.n == 0 else self.resolved / self.n
+
+
+def metric_to_trace(increase: float, spans: pd.DataFrame, *, operation: str) -> Coverage:
+    """Of the failed attempts that the counters saw, how many have a failing row span."""
+    rows = spans[spans["operation"] == operation] if len(spans) else spans
+    failed = int(failing(rows).sum()) if len(rows) else 0
+    n = round(increase)
+    return Coverage(edge="metric→trace", resolved=min(failed, n), n=n)
+
+
+def trace_to_log(spans: pd.DataFrame, lines: pd.DataFrame) -> Coverage:
+    """Of the failing traces, how many have a line that carries their trace id."""
+    failed = set(spans.loc[failing(spans), "trace_id"]) if len(spans) else set()
+    seen = set(lines["trace_id"]) if len(lines) else set()
+    return Coverage(edge="trace→log", resolved=len(failed & seen), n=len(failed))
+
+
+def log_to_row(lines: pd.DataFrame, rows: pd.DataFrame) -> Coverage:
+    """Of the outbox rows that log lines name, how many the outbox still knows."""
+    named = {
+        read_key("outbox_event_id", fields)
+        for fields in lines["fields"]
+        if isinstance(fields, dict)
+    } - {""}
+    known = set(rows["id"]) if len(rows) else set()
+    return Coverage(edge="log→row", resolved=len(named & known), n=len(named))

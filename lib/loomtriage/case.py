@@ -1,0 +1,190 @@
+"""One investigation: validated parameters, windows, scope and sources, opened in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from loomtriage.contract import catalogue
+from loomtriage.contract.keys import CHRONICLE
+from loomtriage.contract.spans import BATCH, CHRONICLE_SERVICE, SEARCH_SERVICE
+from loomtriage.errors import UsageError
+from loomtriage.evidence import Evidence, open_evidence, read_handover
+from loomtriage.model import Frame, Kind, Origin, Scope, Signal, Window
+from loomtriage.model.window import iso, parse_span
+from loomtriage.sources.question import Question
+from loomtriage.sources.tape import Live, Recording, Tape
+
+DEFAULT_LAST = "15m"
+TRACE_LIMIT = 400
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """One stage of one investigation.
+
+    Attributes:
+        stage: id of the stage that asked.
+        source: source spec as given.
+        window, baseline: aware UTC; the baseline is None when the evidence has none.
+        scope: what earlier stages narrowed to.
+        evidence: the opened sources.
+        handover: what earlier stages left (pivots, numbers), by key.
+        folder: run folder to write into, None when run by hand.
+    """
+
+    stage: str
+    source: str
+    window: Window
+    baseline: Window | None
+    scope: Scope
+    evidence: Evidence
+    handover: Mapping[str, object]
+    folder: Path | None
+
+    def pull(self, what: str) -> Frame:
+        """Ask a source: a metric's catalogue id, or `spans`, `spans_before`, `lines`, `rows`.
+
+        Metrics and lines come back over baseline and window together. A source that is missing
+        or damaged gives an empty frame that says why.
+
+        Raises:
+            UsageError: nothing has that name.
+        """
+        if what in _QUESTIONS:
+            return self.ask(_QUESTIONS[what](self))
+        return self.pull_metrics(what)
+
+    def pull_metrics(self, *ids: str) -> Frame:
+        """Several metrics in one question, by catalogue id."""
+        for name in ids:
+            if name not in catalogue.BY_ID:
+                known = ", ".join([*catalogue.BY_ID, *_QUESTIONS])
+                raise UsageError(f"Nothing is called {name[:60]!r}.", hint=f"Pull one of {known}.")
+        names = tuple(catalogue.BY_ID[name].name for name in ids)
+        return self.ask(
+            Question(signal=Signal.METRICS, window=self.span, metrics=names, scope=_env(self))
+        )
+
+    @property
+    def span(self) -> Window:
+        """Baseline and window together."""
+        return Window(self.baseline.start, self.window.end) if self.baseline else self.window
+
+    def ask(self, question: Question) -> Frame:
+        """Put one question to the source of its signal."""
+        source = self.evidence.sources.get(question.signal)
+        if source is not None:
+            return source.pull(question)
+        origin = Origin(source=question.signal.value, query=question.key, window=question.window)
+        return Frame.empty(
+            _KIND[question.signal],
+            origin,
+            missing="not_configured",
+            hint=f"No source of {question.signal.value} is configured.",
+        )
+
+
+def _env(case: Case) -> Scope:
+    return Scope(env=case.scope.env)
+
+
+def _service_spans(case: Case, window: Window) -> Question:
+    service = CHRONICLE_SERVICE if case.scope.projection == CHRONICLE else SEARCH_SERVICE
+    return Question(
+        signal=Signal.TRACES, window=window, service=service, operation=BATCH, limit=TRACE_LIMIT
+    )
+
+
+_KIND = {
+    Signal.METRICS: Kind.METRICS,
+    Signal.TRACES: Kind.SPANS,
+    Signal.LOGS: Kind.LINES,
+    Signal.ROWS: Kind.ROWS,
+}
+_QUESTIONS: dict[str, Callable[[Case], Question]] = {
+    "spans": lambda case: _service_spans(case, case.window),
+    "spans_before": lambda case: _service_spans(case, case.baseline or case.window),
+    "lines": lambda case: Question(signal=Signal.LOGS, window=case.span),
+    "rows": lambda case: Question(signal=Signal.ROWS, window=case.span),
+}
+
+
+def open_case(  # noqa: PLR0913  (one argument per notebook parameter)
+    stage: str,
+    *,
+    source: str,
+    start: str = "",
+    end: str = "",
+    baseline: str = "",
+    env: str = "",
+    projection: str = "",
+    handover: str = "",
+) -> Case:
+    """Validate parameters and open the sources; nothing is asked yet.
+
+    Args:
+        stage: id of the stage.
+        source: `live`, `lab[:NAME]`, `example:ID`, `run:DIR` or `labs:DIR`.
+        start: ISO 8601 with offset; empty takes the recorded window, or the last 15 minutes.
+        end: as start; half-open.
+        baseline: length of the baseline (`90s`), or its ISO start; empty takes the recorded
+            one, or the window's own length.
+        env: keep to this environment.
+        projection: keep to this projection.
+        handover: run folder that earlier stages left; this stage continues and writes there.
+
+    Raises:
+        UsageError: a parameter does not make sense.
+        BundleDamaged: a recorded run does not match its manifest.
+    """
+    folder = Path(handover) if handover else None
+    if folder is not None and not folder.is_dir():
+        raise UsageError(
+            f"handover {handover[:120]!r} is no folder.",
+            hint="Give the run folder of the earlier stage, or leave it empty.",
+        )
+    tape: Tape = Recording(folder / "tape") if folder else Live()
+    evidence = open_evidence(source, tape=tape)
+    window = _window(evidence, start=start, end=end)
+    left = read_handover(folder) if folder else dict(evidence.handover)
+    return Case(
+        stage=stage,
+        source=source,
+        window=window,
+        baseline=_baseline(evidence, window, baseline),
+        scope=_scope(left, env=env, projection=projection),
+        evidence=evidence,
+        handover=left,
+        folder=folder,
+    )
+
+
+def _scope(left: Mapping[str, object], *, env: str, projection: str) -> Scope:
+    inherited = left.get("scope")
+    scope = Scope(**inherited) if isinstance(inherited, dict) else Scope()
+    return scope.narrow(env=env, projection=projection)
+
+
+def _window(evidence: Evidence, *, start: str, end: str) -> Window:
+    if bool(start) != bool(end):
+        raise UsageError(
+            "Only one end of the window is given.", hint="Give start and end, or none."
+        )
+    if start:
+        return Window.parse(start, end)
+    if evidence.window is not None:
+        return evidence.window
+    return Window.last(parse_span(DEFAULT_LAST), now=datetime.now(UTC))
+
+
+def _baseline(evidence: Evidence, window: Window, text: str) -> Window | None:
+    if text and text[0].isdigit() and text[-1] in "smhd":
+        return window.before(parse_span(text, name="baseline"))
+    if text:
+        return Window.parse(text, iso(window.start))
+    if evidence.window is not None and window == evidence.window:
+        return evidence.baseline
+    return window.before()

@@ -1,0 +1,51 @@
+"""The command line: every failure becomes one line and its exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+import typer
+
+from loomtriage.cli import commands, lab
+from loomtriage.cli.terminal import fail
+from loomtriage.errors import Exit, TriageError
+
+app = typer.Typer(
+    name="loomtriage",
+    help="Metrics narrow, traces locate, logs prove; drills make it muscle memory.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.add_typer(commands.app)
+app.add_typer(lab.app, name="lab")
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Entry point: every failure becomes one line and its exit code."""
+    arguments = sys.argv[1:] if argv is None else argv
+    verbose = "-v" in arguments
+    command = typer.main.get_command(app)
+    try:
+        code = command.main(
+            [a for a in arguments if a != "-v"], prog_name="loomtriage", standalone_mode=False
+        )
+    except click.ClickException as error:
+        fail(f"{error.format_message()} See `loomtriage --help`.", Exit.USAGE)
+    except TriageError as error:
+        if verbose:
+            raise
+        fail(str(error), error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        fail("Interrupted.", Exit.INTERRUPTED)
+    except BrokenPipeError:
+        os._exit(int(Exit.OK))
+    except Exception as error:
+        if verbose:
+            raise
+        text = f"{type(error).__name__}: {error}".splitlines()[0][:300]
+        fail(f"{text} This is a defect; run again with -v for the traceback.", Exit.ERROR)
+    sys.exit(code if isinstance(code, int) else 0)

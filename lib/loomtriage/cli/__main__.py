@@ -1,0 +1,5 @@
+"""`python -m loomtriage.cli`."""
+
+from loomtriage.cli import main
+
+main()

@@ -1,0 +1,218 @@
+"""The commands that investigate, drill, and look at runs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from loomtriage.cli.options import (
+    Baseline,
+    End,
+    Env,
+    Json,
+    Last,
+    Out,
+    Projection,
+    Source,
+    Start,
+    out_dir,
+    parameters_of,
+)
+from loomtriage.cli.terminal import say, show
+from loomtriage.errors import UsageError
+
+app = typer.Typer()
+
+
+@app.command()
+def path(  # noqa: PLR0913, PLR0917  (one parameter per documented option)
+    source: Source = "live",
+    start: Start = "",
+    end: End = "",
+    last: Last = "",
+    baseline: Baseline = "",
+    env: Env = "",
+    projection: Projection = "",
+    out: Out = "",
+    as_json: Json = False,
+) -> None:
+    """Run the fixed path headless and write a run folder.
+
+    Example: loomtriage path --source example:es_down
+    """
+    parameters = parameters_of(
+        source=source,
+        start=start,
+        end=end,
+        last=last,
+        baseline=baseline,
+        env=env,
+        projection=projection,
+    )
+    _investigate("path", parameters, out=out, as_json=as_json, stages=())
+
+
+@app.command()
+def run(  # noqa: PLR0913, PLR0917  (one parameter per documented option)
+    stage: Annotated[str, typer.Argument(help="preflight, narrow, locate or explain.")],
+    source: Source = "live",
+    start: Start = "",
+    end: End = "",
+    last: Last = "",
+    baseline: Baseline = "",
+    env: Env = "",
+    projection: Projection = "",
+    out: Out = "",
+    as_json: Json = False,
+) -> None:
+    """Run the path up to one stage's notebook.
+
+    Example: loomtriage run narrow --source example:es_down
+    """
+    from loomtriage.stages import STAGES
+
+    STAGES.get(stage, noun="stage")
+    upto = STAGES.names[: STAGES.names.index(stage) + 1]
+    parameters = parameters_of(
+        source=source,
+        start=start,
+        end=end,
+        last=last,
+        baseline=baseline,
+        env=env,
+        projection=projection,
+    )
+    _investigate(stage, parameters, out=out, as_json=as_json, stages=upto)
+
+
+@app.command()
+def drill(  # noqa: PLR0913, PLR0917  (one parameter per documented option)
+    name: Annotated[str, typer.Argument(help="Id of the drill, or nothing with --all.")] = "",
+    every: Annotated[bool, typer.Option("--all", help="All drills of the book.")] = False,
+    seed: Annotated[int, typer.Option(help="Varies the load.", min=0)] = 0,
+    lab: Annotated[str, typer.Option(help="Use this running lab instead of an own one.")] = "",
+    inject: Annotated[bool, typer.Option(help="--no-inject: apply nothing, as a control.")] = True,
+    out: Out = "",
+    as_json: Json = False,
+) -> None:
+    """One drill end to end in a lab of its own: fault, blind triage, restore, verdict.
+
+    Example: loomtriage drill es_down
+    """
+    from loomtriage.drills.book import DRILLS
+    from loomtriage.drills.fault import Inject
+    from loomtriage.drills.session import run_drill
+
+    if every == bool(name):
+        raise UsageError(
+            "Give the id of one drill, or --all.", hint=f"Drills: {', '.join(DRILLS)}."
+        )
+    names = tuple(DRILLS) if every else (name,)
+    for chosen in names:
+        DRILLS.get(chosen, noun="drill")
+    codes = []
+    mode = Inject.REAL if inject else Inject.NOOP
+    for chosen in names:
+        done = run_drill(chosen, lab_name=lab, seed=seed, inject=mode, out=out_dir(out), say=say)
+        show(done.folder, done.verdict, as_json=as_json, drill=done.result.as_json())
+        codes.append(int(done.result.exit_code))
+    raise typer.Exit(max(codes))
+
+
+@app.command()
+def recover(as_json: Json = False) -> None:
+    """Finish every open entry of the fault journals and give the labs back.
+
+    Example: loomtriage recover
+    """
+    from loomtriage.drills.restore import recover as finish
+    from loomtriage.settings import settings
+
+    report = finish(settings().home_dir(), say=say)
+    print(json.dumps(report.as_json(), indent=1) if as_json else report)
+    raise typer.Exit(int(report.exit_code))
+
+
+@app.command()
+def verify(folder: Annotated[str, typer.Argument(help="A run folder.")]) -> None:
+    """Check a run folder against its manifest.
+
+    Example: loomtriage verify runbooks/examples/es_down
+    """
+    from loomtriage.sources.manifest import read_manifest
+
+    where = Path(folder)
+    if not where.is_dir():
+        raise UsageError(f"{folder[:160]!r} is no folder.", hint="Give a run folder.")
+    manifest = read_manifest(where)
+    count = manifest.verify(where)
+    print(f"OK: {where.name}, {count} files as recorded on {manifest.created_at}")
+
+
+@app.command()
+def runs(out: Out = "", as_json: Json = False) -> None:
+    """List the run folders, newest first.
+
+    Example: loomtriage runs
+    """
+    from loomtriage.runner.folder import list_runs
+
+    rows = list_runs(out_dir(out))
+    if as_json:
+        print(json.dumps(rows, indent=1))
+        return
+    for row in rows:
+        print(f"{row['state']:<8}{row['cause']:<20}{row['id']}")
+    if not rows:
+        print("No runs yet. Start with: loomtriage path --source example:es_down")
+
+
+@app.command()
+def doctor(source: Source = "live") -> None:
+    """Ask every source for a sign of life and print what would fix each silence.
+
+    Example: loomtriage doctor --source lab
+    """
+    from loomtriage.evidence import open_evidence
+    from loomtriage.model import judge
+    from loomtriage.model.finding import Finding, Signal, State
+    from loomtriage.sources.tape import Live
+
+    sources = open_evidence(source, tape=Live()).sources
+    findings = []
+    for signal in Signal:
+        asked = sources.get(signal)
+        findings.append(
+            asked.probe()
+            if asked
+            else Finding(
+                check=f"doctor.{signal}",
+                state=State.NO_DATA,
+                says=f"No source of {signal} is configured; see `loomtriage doctor --help`.",
+            )
+        )
+    verdict = judge(
+        findings,
+        headline=f"{sum(f.state is State.OK for f in findings)} of {len(findings)} sources answer.",
+    )
+    print(verdict)
+    raise typer.Exit(int(verdict.exit_code))
+
+
+def _investigate(
+    what: str, parameters: Mapping[str, str], *, out: str, as_json: bool, stages: tuple[str, ...]
+) -> None:
+    from loomtriage.case import open_case
+    from loomtriage.runner.folder import staging
+    from loomtriage.runner.path import investigate, seal
+
+    open_case("path", **parameters)
+    with staging(what, out_dir(out)) as folder:
+        found = investigate(folder, parameters=parameters, say=say, stages=stages)
+        final = seal(folder, found)
+    show(final, found.verdict, as_json=as_json)
+    raise typer.Exit(found.exit_code)

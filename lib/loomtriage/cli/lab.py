@@ -1,0 +1,63 @@
+"""The commands of the embedded lab."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import typer
+
+from loomtriage.cli.options import Name, Ports, lab_root
+from loomtriage.cli.terminal import say
+from loomtriage.errors import Exit, UsageError
+
+app = typer.Typer(help="The embedded lab.", no_args_is_help=True, rich_markup_mode=None)
+
+
+@app.command("up")
+def lab_up(
+    name: Name = "default",
+    ports: Ports = "fixed",
+    load: Annotated[float, typer.Option(help="Writes per second to send through the API.")] = 5.0,
+) -> None:
+    """Start the lab and wait until everything answers.
+
+    Example: loomtriage lab up --ports auto
+    """
+    from loomtriage import lab
+
+    if ports not in ("fixed", "auto"):
+        raise UsageError(
+            f"ports {ports[:40]!r} is neither fixed nor auto.", hint="Use --ports auto."
+        )
+    chosen: Literal["fixed", "auto"] = "auto" if ports == "auto" else "fixed"
+    state = lab.up(lab_root(name), ports=chosen, say=say, load_per_s=load)
+    for service, port in sorted(state.ports.items()):
+        print(f"{service:<16}127.0.0.1:{port}")
+    print(f"Triage it with: loomtriage path --source lab:{name} --last 1m")
+
+
+@app.command("down")
+def lab_down(name: Name = "default") -> None:
+    """Stop the lab.
+
+    Example: loomtriage lab down
+    """
+    from loomtriage import lab
+
+    lab.down(lab_root(name), say=say)
+    print(f"The lab {name!r} is down.")
+
+
+@app.command("status")
+def lab_status(name: Name = "default") -> None:
+    """Show each service of the lab.
+
+    Example: loomtriage lab status
+    """
+    from loomtriage import lab
+
+    rows = lab.status(lab_root(name))
+    for row in rows:
+        print(f"{row.name:<14}{row.state:<10}{row.port or '':<8}{row.pid or '':<9}{row.says}")
+    healthy = all(row.state == "ready" for row in rows)
+    raise typer.Exit(int(Exit.OK if healthy else Exit.BAD))

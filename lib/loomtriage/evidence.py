@@ -1,0 +1,175 @@
+"""Evidence: what does a source spec open into?"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from loomtriage.errors import BundleDamaged, UsageError
+from loomtriage.lab.state import read_state
+from loomtriage.model import Window
+from loomtriage.settings import settings, shipped
+from loomtriage.sources import Logs, Outbox, Prometheus, Sources, Traces, labs, playback
+from loomtriage.sources.manifest import read_manifest
+from loomtriage.sources.tape import Tape
+
+SOURCE_FORMS = "live, lab[:NAME], example:ID, run:DIR or labs:DIR"
+_NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,79}$")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Links:
+    """Base URLs that findings may link to; empty where there is no server."""
+
+    prometheus: str = ""
+    jaeger: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What a source spec opened into.
+
+    Attributes:
+        sources: one source per signal.
+        window, baseline: the windows that a recorded run carries, None for a live system.
+        links: base URLs, as recorded for a played-back run.
+        handover: what earlier stages of a recorded run left.
+        caveats: stated limits of the evidence as a whole.
+    """
+
+    sources: Sources
+    window: Window | None = None
+    baseline: Window | None = None
+    links: Links = field(default_factory=Links)
+    handover: Mapping[str, object] = field(default_factory=dict)
+    caveats: tuple[str, ...] = ()
+
+
+def open_evidence(source: str, *, tape: Tape) -> Evidence:
+    """Open a source spec.
+
+    Raises:
+        UsageError: the spec has another form, or what it names is not there.
+    """
+    kind, _, rest = source.partition(":")
+    if kind == "live" and not rest:
+        return _live(tape)
+    if kind == "lab":
+        return _lab(rest or "default", tape)
+    if kind == "example" and rest:
+        return _recorded(_example(rest))
+    if kind == "run" and rest:
+        return _recorded(_folder(rest, "run folder"))
+    if kind == "labs" and rest:
+        found = labs(_folder(rest, "evidence folder"), tape=tape)
+        return Evidence(
+            sources=found.sources,
+            window=found.window,
+            baseline=found.baseline,
+            caveats=found.caveats,
+        )
+    raise UsageError(f"source {source[:80]!r} has no known form.", hint=f"Use {SOURCE_FORMS}.")
+
+
+def examples() -> tuple[str, ...]:
+    """Ids of the recorded examples that ship with the program."""
+    folder = shipped("runbooks/examples")
+    return tuple(sorted(p.name for p in folder.glob("*") if (p / "manifest.json").is_file()))
+
+
+def check_lab_name(name: str) -> str:
+    """The name itself, when it can name a lab.
+
+    Raises:
+        UsageError: it holds anything but letters, digits, `_`, `.` and `-`.
+    """
+    if not _NAME.match(name):
+        raise UsageError(f"{name[:60]!r} is no lab name.", hint="Use letters, digits, _ . and -.")
+    return name
+
+
+def _live(tape: Tape) -> Evidence:
+
+    chosen = settings()
+    dsn = os.environ.get(chosen.database_env, "")
+    sources = Sources(
+        spec="live",
+        metrics=Prometheus(chosen.prometheus_url, tape=tape) if chosen.prometheus_url else None,
+        traces=Traces(chosen.jaeger_url, tape=tape) if chosen.jaeger_url else None,
+        logs=Logs(chosen.logs, tape=tape) if chosen.logs else None,
+        rows=Outbox(dsn, tape=tape) if dsn else None,
+    )
+    return Evidence(
+        sources=sources, links=Links(prometheus=chosen.prometheus_url, jaeger=chosen.jaeger_url)
+    )
+
+
+def _lab(name: str, tape: Tape) -> Evidence:
+
+    state = read_state(settings().home_dir() / "labs" / check_lab_name(name))
+    logs = (*sorted(state.logs.glob("worker*.log")), *sorted(state.logs.glob("api.log")))
+    sources = Sources(
+        spec="lab",
+        metrics=Prometheus(state.prometheus_url, tape=tape),
+        traces=Traces(state.jaeger_url, tape=tape),
+        logs=Logs(logs, tape=tape),
+        rows=Outbox(state.triage_dsn, tape=tape),
+    )
+    return Evidence(
+        sources=sources, links=Links(prometheus=state.prometheus_url, jaeger=state.jaeger_url)
+    )
+
+
+def _example(name: str) -> Path:
+    known = examples()
+    if name not in known:
+        raise UsageError(
+            f"There is no example {name[:60]!r}.",
+            hint=f"Choose one of {', '.join(known) or 'none (no example is recorded yet)'}.",
+        )
+    return shipped("runbooks/examples") / name
+
+
+def _folder(text: str, noun: str) -> Path:
+    path = Path(text).expanduser()
+    if not path.is_dir():
+        raise UsageError(f"{text[:160]!r} is no {noun}.", hint="Give the path of a folder.")
+    return path
+
+
+def _recorded(folder: Path) -> Evidence:
+
+    manifest = read_manifest(folder)
+    manifest.verify(folder)
+    return Evidence(
+        sources=playback(folder),
+        window=manifest.window_value,
+        baseline=manifest.baseline_value,
+        links=Links(
+            prometheus=manifest.sources.get("metrics", ""),
+            jaeger=manifest.sources.get("traces", ""),
+        ),
+        handover=read_handover(folder),
+    )
+
+
+def read_handover(folder: Path) -> dict[str, object]:
+    """What earlier stages left in a run folder; empty when none did.
+
+    Raises:
+        BundleDamaged: the file is not JSON.
+    """
+    path = folder / "handover.json"
+    if not path.is_file():
+        return {}
+    try:
+        left = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError:
+        raise BundleDamaged(
+            f"{path.name} in {folder.name} is not JSON.", hint="Run the earlier stage again."
+        ) from None
+    return dict(left)

@@ -1,0 +1,140 @@
+"""Execute stage notebooks with papermill, in process, all in one warm kernel."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import shutil
+import tempfile
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from loomtriage.errors import NotebookFailed, UsageError
+from loomtriage.settings import shipped
+
+if TYPE_CHECKING:
+    from jupyter_client.manager import KernelManager
+
+CELL_TIMEOUT_S = 60
+WARM_UP = "import loomtriage, loomtriage.stages.explain, loomtriage.sources, matplotlib.figure"
+
+
+def stage_notebook(stage: str) -> Path:
+    """The notebook of a stage, found by its ending `-<stage>.ipynb`.
+
+    Raises:
+        UsageError: there is none.
+    """
+    found = sorted(shipped("notebooks").glob(f"*-{stage}.ipynb"))
+    if not found:
+        raise UsageError(
+            f"There is no notebook for stage {stage[:60]!r}.", hint="Run from a complete checkout."
+        )
+    return found[0]
+
+
+@contextmanager
+def warm_kernel(cwd: Path) -> Iterator[KernelManager]:
+    """A kernel that runs in `cwd`, already importing what every stage needs.
+
+    The import is only sent, not awaited: the caller loads papermill meanwhile. IPC transport
+    keeps the kernel off the network.
+    """
+    from jupyter_client.manager import KernelManager
+
+    sockets = tempfile.mkdtemp(prefix="loomtriage-k-")
+    kernel = KernelManager(kernel_name="python3", transport="ipc", ip=f"{sockets}/k")
+    environment = {**os.environ, "PYTHONWARNINGS": "ignore", "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
+    kernel.start_kernel(cwd=str(cwd), env=environment)
+    try:
+        client = kernel.client()
+        client.start_channels()
+        client.execute(WARM_UP, silent=True)
+        client.stop_channels()
+        yield kernel
+    finally:
+        kernel.shutdown_kernel(now=True)
+        shutil.rmtree(sockets, ignore_errors=True)
+
+
+def run_notebook(
+    stage: str, folder: Path, *, kernel: KernelManager, parameters: Mapping[str, str]
+) -> Path:
+    """Execute one stage's notebook and write it to the run folder.
+
+    A source that names a folder (`run:`, `labs:`) is passed absolute, since the kernel works in
+    the run folder; in the executed copy only the folder's own name stays.
+
+    papermill's metadata cannot tell that a kernel died, so the proof of success is the
+    stage's result file, which must be new.
+
+    Raises:
+        NotebookFailed: a cell raised, timed out, or the kernel left no result.
+    """
+    import papermill
+    from nbclient.exceptions import CellTimeoutError, DeadKernelError
+    from papermill.exceptions import PapermillException
+
+    source, target = stage_notebook(stage), folder / stage_notebook(stage).name
+    spec = absolute_source(parameters.get("source", ""))
+    result = folder / "stages" / f"{stage}.json"
+    result.unlink(missing_ok=True)
+    logging.getLogger("papermill").setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            papermill.execute_notebook(
+                str(source),
+                str(target),
+                parameters={**parameters, "source": spec},
+                km=kernel,
+                progress_bar=False,
+                log_output=False,
+                cwd=str(folder),
+                execution_timeout=CELL_TIMEOUT_S,
+            )
+    except (PapermillException, CellTimeoutError, DeadKernelError, RuntimeError) as error:
+        reason = _reason(error)
+        raise NotebookFailed(
+            f"{source.name} stopped: {reason}",
+            hint="Open the executed copy in the run folder to see the cell.",
+        ) from error
+    finally:
+        if target.exists():
+            clean(target, hide=(spec.partition(":")[2], str(folder), str(Path.home())))
+    if not result.is_file():
+        raise NotebookFailed(
+            f"{source.name} ended without a result.", hint="The kernel died; run the stage again."
+        )
+    return target
+
+
+def absolute_source(spec: str) -> str:
+    """The same source spec with the folder of `run:` and `labs:` made absolute."""
+    kind, _, rest = spec.partition(":")
+    return f"{kind}:{Path(rest).expanduser().absolute()}" if kind in ("run", "labs") else spec
+
+
+def clean(notebook: Path, *, hide: tuple[str, ...]) -> None:
+    """Take machine paths out of an executed notebook, and close it to other users."""
+    content = json.loads(notebook.read_text(encoding="utf-8"))
+    papermill = content.get("metadata", {}).get("papermill", {})
+    for key in ("input_path", "output_path"):
+        if papermill.get(key):
+            papermill[key] = Path(papermill[key]).name
+    text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+    for path in hide:
+        if path.startswith("/") and len(path) > 1:
+            text = text.replace(path, Path(path).name)
+    notebook.write_text(text, encoding="utf-8")
+    notebook.chmod(0o600)
+
+
+def _reason(error: Exception) -> str:
+    name = getattr(error, "ename", "") or type(error).__name__
+    value = getattr(error, "evalue", "") or str(error)
+    return f"{name}: {value.strip().splitlines()[0][:200] if value.strip() else 'no message'}"

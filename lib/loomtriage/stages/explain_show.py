@@ -1,0 +1,88 @@
+"""Charts and tables of the explain stage."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from loomtriage.analysis.causes import Conclusion
+from loomtriage.analysis.templates import Template
+from loomtriage.case import Case
+from loomtriage.model import Signal
+from loomtriage.model.window import iso, parse_instant
+from loomtriage.report import charts
+from loomtriage.report.canvas import Chart
+from loomtriage.report.charts import Mark
+from loomtriage.report.tables import Table
+
+
+def timeline_chart(case: Case, picked: list[pd.Series]) -> tuple[Chart, ...]:
+    """Metric onset, first error span and first error line on one UTC axis; none without marks."""
+    marks = []
+    for key, label, signal in (
+        ("metric_onset", "metric onset", Signal.METRICS),
+        ("first_error_span", "first error span", Signal.TRACES),
+    ):
+        text = case.handover.get(key)
+        if isinstance(text, str) and text:
+            marks.append(Mark(label=label, at=parse_instant(text), signal=signal))
+    if picked:
+        first = min(row["ts"] for row in picked)
+        marks.append(Mark(label="first error line", at=first, signal=Signal.LOGS))
+    return (
+        charts.timeline(
+            marks,
+            id="timeline",
+            title="When each signal saw it",
+            window=case.window,
+            baseline=case.baseline,
+        ),
+    )
+
+
+def because_table(fired: tuple[Conclusion, ...]) -> Table:
+    """The facts that fired each cause, and the look-alikes they rejected."""
+    rows = []
+    for conclusion in fired:
+        rows += [(conclusion.cause, "fired", text) for text in conclusion.because]
+        rows += [(conclusion.cause, "rejected", text) for text in conclusion.rejected]
+    return Table(
+        id="because",
+        title="What the decision list saw",
+        columns=("cause", "what", "fact"),
+        rows=tuple(rows),
+    )
+
+
+def templates_table(templates: tuple[Template, ...]) -> Table:
+    """The ten most surprising kinds of log line."""
+    rows = tuple(
+        (t.key, t.level, f"{t.lines}", f"{t.expected:.1f}", f"{t.g2:+.0f}", "new" if t.new else "")
+        for t in templates[:10]
+    )
+    return Table(
+        id="templates",
+        title="Kinds of log line",
+        columns=("template", "level", "lines", "expected", "signed G²", "novelty"),
+        rows=rows,
+    )
+
+
+def lines_table(picked: list[pd.Series]) -> Table:
+    """The lines that prove it, with file, line number and trace id."""
+    rows = tuple(
+        (
+            iso(row["ts"]),
+            f"{row['file']}:{row['line']}",
+            str(row["level"]),
+            str(row["event"] or row["message"])[:200],
+            str(row["fields"].get("error", "") or row["message"])[:300],
+            str(row["trace_id"]),
+        )
+        for row in picked
+    )
+    return Table(
+        id="lines",
+        title="Lines that prove it",
+        columns=("time (UTC)", "where", "level", "event", "error", "trace id"),
+        rows=rows,
+    )

@@ -1,0 +1,188 @@
+"""Narrow: which env, projection, op, reason and result changed?"""
+
+from __future__ import annotations
+
+from loomtriage.analysis.patterns import Pattern
+from loomtriage.analysis.surprise import FLOOR_EVENTS
+from loomtriage.case import Case
+from loomtriage.contract import catalogue
+from loomtriage.contract.reasons import is_known
+from loomtriage.model import Evidence, Finding, Scope, State, Suspect
+from loomtriage.model.window import iso
+from loomtriage.stages.narrow_show import (
+    leaves_table,
+    narrow_charts,
+    prometheus_url,
+    suspects_table,
+)
+from loomtriage.stages.narrowing import Narrowing, measure_case, onset
+from loomtriage.stages.result import (
+    StageResult,
+    caveats_of,
+    check_safely,
+    finish,
+    missing,
+    verdict_of,
+)
+
+
+def narrow(case: Case) -> StageResult:
+    """Rank label patterns by signed G² and hand the narrowest scope on."""
+    found = measure_case(case)
+    if not len(found.frame):
+        finding = missing("narrow.metrics", found.frame)
+        verdict = verdict_of([finding], headline="Metrics are missing; the scope stays open.")
+        result = StageResult(
+            stage="narrow",
+            verdict=verdict,
+            charts=narrow_charts(case, found),
+            tables=(suspects_table(found), leaves_table(found)),
+            caveats=caveats_of(found.frame),
+            source=case.source,
+        )
+        return finish(case, result)
+    findings = [
+        *check_safely("narrow.pattern", lambda: (_pattern(case, found),)),
+        *check_safely("narrow.reasons", lambda: _reasons(found)),
+        *check_safely("narrow.gauges", lambda: _gauges(found)),
+    ]
+    scope = case.scope.narrow(**found.scope.as_json())
+    began = onset(found, case)
+    result = StageResult(
+        stage="narrow",
+        verdict=verdict_of(
+            findings, headline=findings[0].says, suspects=[_suspect(p) for p in found.patterns]
+        ),
+        charts=narrow_charts(case, found),
+        tables=(suspects_table(found), leaves_table(found)),
+        caveats=(*caveats_of(found.frame), *found.increases.caveats),
+        handover={
+            "scope": scope.as_json(),
+            "exposure": found.exposure.measured_by if found.exposure else "",
+            "metric_onset": iso(began) if began else "",
+        },
+        source=case.source,
+    )
+    return finish(case, result)
+
+
+def _pattern(case: Case, found: Narrowing) -> Finding:
+    pattern, scope = found.blamed, found.scope
+    if pattern is not None:
+        direction = "rose" if pattern.g2 > 0 else "fell"
+        says = (
+            f"{pattern} {direction}: {pattern.observed:.0f}, expected {pattern.expected:.1f} "
+            f"(signed G² {pattern.g2:.0f}, gate {pattern.gate:.1f}; exposure by "
+            f"{found.exposure.measured_by if found.exposure else 'nothing'})."
+        )
+        ref = f"increase of {pattern} in {case.window}"
+        evidence = Evidence(
+            kind="metric_delta",
+            ref=ref,
+            says=f"{pattern.observed:.0f} observed, {pattern.expected:.1f} expected",
+            url=prometheus_url(case, scope),
+        )
+        return Finding(
+            check="narrow.pattern",
+            state=State.BAD,
+            says=says,
+            value=round(pattern.g2, 2),
+            unit="signed G²",
+            threshold=round(pattern.gate, 2),
+            n=round(pattern.observed + pattern.expected),
+            scope=scope,
+            evidence=(evidence,),
+        )
+    if len(found.weak):
+        total = float(found.weak["observed"].sum())
+        says = (
+            f"{total:.0f} failing attempts ({scope}), none in the baseline; fewer than "
+            f"{FLOOR_EVENTS:.0f} extra events are not enough evidence by metrics alone."
+        )
+        evidence = Evidence(
+            kind="metric_delta",
+            ref=f"increase of {scope} in {case.window}",
+            says=f"{total:.0f} observed, 0 in the baseline",
+            url=prometheus_url(case, scope),
+        )
+        return Finding(
+            check="narrow.pattern",
+            state=State.WARN,
+            says=says,
+            value=total,
+            unit="events",
+            threshold=FLOOR_EVENTS,
+            n=round(total),
+            scope=scope,
+            evidence=(evidence,),
+        )
+    if found.exposure is None:
+        says = "There is no baseline to compare with. Give one with --baseline."
+        return Finding(check="narrow.pattern", state=State.NO_DATA, says=says)
+    work = found.increases.total("processed")
+    if sum(work) <= 0:
+        says = "No work was done in window or baseline: nothing to judge. Choose one with traffic."
+        return Finding(
+            check="narrow.pattern", state=State.NO_DATA, says=says, value=0.0, unit="rows", n=0
+        )
+    says = (
+        f"No label pattern left its baseline: {work[0]:.0f} rows finished, {work[1]:.0f} before "
+        f"(exposure {found.exposure.ratio:.2f} by {found.exposure.measured_by})."
+    )
+    return Finding(
+        check="narrow.pattern",
+        state=State.OK,
+        says=says,
+        value=0.0,
+        unit="patterns",
+        n=round(sum(work)),
+    )
+
+
+def _reasons(found: Narrowing) -> tuple[Finding, ...]:
+    names = set(found.increases.table.index.get_level_values("reason")) - {""}
+    unknown = sorted(name for name in names if not is_known(name))
+    if not unknown:
+        return ()
+    says = f"The contract does not know reason {', '.join(unknown)[:200]}; it is shown as written."
+    return (
+        Finding(
+            check="narrow.reasons",
+            state=State.WARN,
+            says=says,
+            value=float(len(unknown)),
+            unit="reasons",
+            threshold=0.0,
+            n=len(names),
+        ),
+    )
+
+
+def _gauges(found: Narrowing) -> tuple[Finding, ...]:
+    findings = []
+    for move in found.moves:
+        metric = catalogue.BY_ID[move.metric]
+        state = State.BAD if move.moved else State.OK
+        verb = "left its band" if move.moved else "stayed in its band"
+        findings.append(
+            Finding(
+                check=f"narrow.gauge.{move.metric}",
+                state=state,
+                says=f"{metric.name} {verb}: peak {move.peak:.1f} {metric.unit}, baseline median "
+                f"{move.median:.1f} {metric.unit} (robust z {move.z:.1f}).",
+                value=round(move.peak, 3),
+                unit=metric.unit,
+                threshold=round(move.median, 3),
+                scope=Scope(projection=move.projection),
+            )
+        )
+    return tuple(findings)
+
+
+def _suspect(pattern: Pattern) -> Suspect:
+    return Suspect(
+        what=str(pattern),
+        score=round(pattern.g2, 2),
+        observed=pattern.observed,
+        expected=round(pattern.expected, 2),
+    )
