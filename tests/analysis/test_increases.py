@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from tests.make import BASELINE, WINDOW, column, metrics, ramp
 
 from loomtriage.analysis.increases import leaves, measure
+from tests.make import BASELINE, WINDOW, column, metrics, ramp
 
 DONE = column("processed", op="upsert")
 RETRY = column("retry_scheduled", op="upsert", reason="es_unreachable")

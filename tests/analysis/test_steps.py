@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pandas as pd
 import pytest
-from tests.make import span, spans
 
 from loomtriage.analysis.steps import compare, deepest, failing, self_time
+from tests.make import span, spans
 
 RETRY = {"result": "retry", "reason": "es_unreachable"}
 

@@ -7,10 +7,10 @@ import math
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.make import BASELINE, WINDOW, column, metrics, ramp
 
 from loomtriage.analysis.increases import measure
 from loomtriage.analysis.surprise import exposure, gate, signed_g2
+from tests.make import BASELINE, WINDOW, column, metrics, ramp
 
 counts = st.integers(0, 100_000)
 ratios = st.floats(0.01, 100)
@@ -58,7 +58,7 @@ def measured(series):
 
 
 def test_exposure_falls_back_to_the_enqueue_rate_when_nothing_is_healthy():
-    """With Elasticsearch down nothing is finished; what was enqueued still says how much came in."""
+    """With Elasticsearch down nothing is finished; what was enqueued still tells the load."""
     made = column("produced", projection="")
     found = measured({made: ramp(60, 60), column("processed", op="upsert"): ramp(60, 0)})
     assert found.measured_by == "rows enqueued"

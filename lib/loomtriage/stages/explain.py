@@ -174,9 +174,8 @@ def _lines(case: Case, lines: Frame, picked: list[pd.Series], *, named: bool) ->
         )
         for row in picked
     )
-    says = (
-        f"{len(picked)} kinds of line prove it, first: {picked[0]['event'] or picked[0]['message']}"
-    )
+    kinds = "1 kind of line proves" if len(picked) == 1 else f"{len(picked)} kinds of line prove"
+    says = f"{kinds} it, first: {picked[0]['event'] or picked[0]['message']}"
     return Finding(
         check="explain.lines",
         state=State.BAD if case.baseline or named else State.WARN,
