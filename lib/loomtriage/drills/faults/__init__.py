@@ -1,0 +1,63 @@
+"""Fault kinds: one module per injector, each with its RECOVERY."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from loomtriage.drills.fault import PLACEBO, Undo
+from loomtriage.drills.recovery import Recovery
+from loomtriage.errors import ContractBroken
+from loomtriage.model.collect import Collection, collect
+
+if TYPE_CHECKING:
+    from loomtriage.lab.state import LabState
+
+FAULTS: Collection[Recovery] = collect(
+    "loomtriage.drills.faults", "http", attribute="RECOVERY", kind=Recovery
+)
+
+
+def revert_undo(lab: LabState, undo: Undo) -> None:
+    """Take back the fault of a journal entry; a no-op when it was never applied.
+
+    Raises:
+        ContractBroken: no module knows its kind.
+    """
+    if undo.kind == PLACEBO:
+        return
+    for recovery in FAULTS.all(noun="fault kind").values():
+        if undo.kind in recovery.kinds:
+            recovery.revert(lab, undo)
+            return
+    raise ContractBroken(
+        f"No fault module knows how to revert {undo.kind[:60]!r}.",
+        hint="It was applied by another version; take the lab down.",
+    )
+
+
+def sweep_all(lab: LabState) -> tuple[str, ...]:
+    """Take back every fault of every known kind; the ids of those that stood."""
+    found: list[str] = []
+    for recovery in FAULTS.all(noun="fault kind").values():
+        found += recovery.sweep(lab)
+    return tuple(found)
+
+
+def standing(lab: LabState) -> tuple[str, ...]:
+    """Ids of the faults that stand now."""
+    from loomtriage.drills.faults.http import proxy_state
+
+    return tuple(proxy_state(lab).faults)
+
+
+def no_fault_stands(lab: LabState) -> str:
+    """A sentence that proves the absence of any fault, empty when one stands."""
+    from loomtriage.drills.faults.http import connect_error, proxy_state
+
+    state = proxy_state(lab)
+    if state.faults or not state.listening or connect_error(lab.ports["elastic"]) != 0:
+        return ""
+    return (
+        "The journal records no fault; the proxy lists none, and a connection of our own to the "
+        "proxied port opens."
+    )

@@ -1,0 +1,93 @@
+"""Guards: which rules say no before a drill touches anything?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from loomtriage.drills.drill import Drill
+from loomtriage.drills.faults.http import proxy_state
+from loomtriage.drills.journal import journals, read
+from loomtriage.drills.loopback import refuse_strangers
+from loomtriage.drills.rows import Marks, read_marks
+from loomtriage.errors import Refused, TriageError
+
+if TYPE_CHECKING:
+    from loomtriage.lab.state import LabState
+
+ENV = "sandbox"
+
+
+def refuse_wrong_target(lab: LabState) -> None:
+    """Refuse unless loopback, sentinel, marker and proxy all say that this is that very lab.
+
+    Raises:
+        Refused: one of them says otherwise, or cannot be asked.
+    """
+    urls = (lab.api_url, lab.proxy_url, lab.elastic_url, lab.elastic_direct_url, lab.dsn)
+    refuse_strangers(urls)
+    try:
+        refuse_marks(read_marks(lab), lab_id=lab.lab_id)
+        proxy_state(lab)
+    except Refused:
+        raise
+    except TriageError as error:
+        raise Refused(
+            f"Whether this is the lab cannot be told: {error.message}", hint=error.hint
+        ) from error
+
+
+def refuse_marks(marks: Marks, *, lab_id: str) -> None:
+    """Refuse when the database does not say that it is this lab.
+
+    Raises:
+        Refused: its sentinel or its marker says otherwise, or is not there.
+    """
+    if (marks.project, marks.env) != ("wordloom", ENV):
+        found = f"env {marks.env!r} of {marks.project!r}" if marks.env else "no sentinel"
+        raise Refused(
+            f"The database's environment sentinel says {found}, not {ENV!r} of 'wordloom'.",
+            hint="Drills run in the lab only; start one with `loomtriage lab up`.",
+        )
+    if marks.lab_id != lab_id:
+        found = "the marker of another lab" if marks.lab_id else "no lab marker"
+        raise Refused(
+            f"The database carries {found}.",
+            hint="Take this lab down and start it again.",
+        )
+
+
+def refuse_open_journal(home: Path, lab_id: str) -> None:
+    """Refuse while an earlier drill on this lab is unfinished, or a journal cannot be read.
+
+    Raises:
+        Refused: so it is; the message names the journal and, where damaged, the byte.
+    """
+    for path in journals(home):
+        contents = read(path)
+        whose = contents.records[-1].lab_id if contents.records else lab_id
+        if not contents.is_open or whose != lab_id:
+            continue
+        if contents.damage:
+            what = f"is damaged: {contents.damage}"
+        else:
+            step = contents.records[-1].step if contents.records else "its start"
+            what = f"is open: its drill got as far as {step}"
+        raise Refused(
+            f"Fault journal {path.name} {what}.",
+            hint="Run `loomtriage recover`; it takes back whatever still stands.",
+        )
+
+
+def refuse_nothing_to_do(drill: Drill, lab: LabState) -> None:
+    """Refuse a drill whose fault has nothing to act on in this lab.
+
+    Raises:
+        Refused: so it is.
+    """
+    lacking = drill.fault.lacks(lab)
+    if lacking:
+        raise Refused(
+            f"Drill {drill.id} has nothing to act on: the lab lacks {lacking}.",
+            hint="Start a lab of this version with `loomtriage lab up`.",
+        )

@@ -1,0 +1,280 @@
+"""Performance: what does each step of a drill do, and what does it leave for the next?"""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from functools import partial
+
+from loomtriage.contract.keys import SEARCH
+from loomtriage.drills.clock import ClockMark
+from loomtriage.drills.digest import LabDigest, take_digest
+from loomtriage.drills.expect import Expectation, Observed
+from loomtriage.drills.fault import Checked, Inject, Noop
+from loomtriage.drills.guards import refuse_nothing_to_do, refuse_wrong_target
+from loomtriage.drills.meter import read_meters
+from loomtriage.drills.record import Step
+from loomtriage.drills.result import Phase, TriageAnswer, grade
+from loomtriage.drills.rows import FAILED, RowCounts, count_rows
+from loomtriage.drills.setup import Setup
+from loomtriage.drills.signals import Signals
+from loomtriage.drills.steady import demand_steady, wait_steady
+from loomtriage.drills.waiting import SAY_EVERY_S, wait_until
+from loomtriage.drills.watch import Alarm, Invalid, raise_alarm
+from loomtriage.drills.windows import LEAST_WORK, Readings, conserved
+from loomtriage.errors import TriageError
+from loomtriage.lab.load import Load
+from loomtriage.lab.state import is_alive
+from loomtriage.model import Finding, State, Window
+from loomtriage.model.window import iso
+from loomtriage.stages.result import check_safely
+
+WITNESS_WITHIN_S = 3.0
+
+
+class Performance:
+    """One drill on its way; each method is a step."""
+
+    def __init__(self, setup: Setup, signals: Signals) -> None:
+        self.setup, self.signals = setup, signals
+        self.fault: Checked | None = None
+        self.readings = Readings()
+        self.witness: list[str] = []
+        self.notes: list[str] = []
+        self.findings: list[Finding] = []
+        self.phases: list[Phase] = []
+        self.answer: TriageAnswer | None = None
+        self.start: LabDigest | None = None
+        self.end: LabDigest | None = None
+        self.clock = ClockMark.now()
+        self._rows: RowCounts = RowCounts(by_status={})
+        self._load: Load | None = None
+        self._load_stopped, self.load_ended = False, ""
+        self._baseline_start = self._applied_at = self._witnessed_at = datetime.now(UTC)
+
+    def preflight(self) -> LabDigest:
+        """Refuse whatever is not the lab at rest, then say what it looks like."""
+        setup = self.setup
+        refuse_nothing_to_do(setup.drill, setup.lab)
+        refuse_wrong_target(setup.lab)
+        demand_steady(
+            setup.lab, within_s=setup.times.steady_s, say=setup.say, pause=self.signals.wait
+        )
+        self._rows = count_rows(setup.lab)
+        self.start = take_digest(setup.lab)
+        return self.start
+
+    def baseline(self) -> dict[str, object]:
+        """Let the lab work in health for a while."""
+        setup = self.setup
+        if setup.drill.load.per_s > 0:
+            self._load = Load(
+                setup.lab.api_url,
+                per_s=setup.drill.load.per_s,
+                ops=setup.drill.load.ops,
+                seed=setup.seed,
+            )
+            self._load.start()
+        ready = wait_until(
+            self._lacks_work,
+            within_s=setup.times.first_work_s if self._load else 0.0,
+            what="Waiting for the first finished rows",
+            say=setup.say,
+            pause=self.signals.wait,
+        )
+        if ready.lacking:
+            raise Invalid(f"no work was done before the fault: {ready.lacking}")
+        self.readings.start = read_meters(setup.lab)
+        self._baseline_start = self.readings.start.at
+        self._pass_time(setup.times.baseline_s, "Healthy baseline")
+        self.readings.before = read_meters(setup.lab)
+        return {"from": iso(self._baseline_start), "to": iso(self.readings.before.at)}
+
+    def intend(self) -> dict[str, object]:
+        """Choose the fault's id and say all that its revert needs."""
+        real = self.setup.drill.fault.bind(self.setup.lab, fault_id=secrets.token_hex(8))
+        self.fault = Checked(Noop(real) if self.setup.inject is Inject.NOOP else real)
+        return {"undo": self.fault.planned.as_json()}
+
+    def apply(self) -> None:
+        """Apply the fault."""
+        assert self.fault is not None  # noqa: S101  (the order of `perform`)
+        self._applied_at = datetime.now(UTC)
+        self.fault.apply()
+        self.setup.say("The fault is applied.")
+
+    def verify(self) -> dict[str, object]:
+        """Look for independent proof that it acts."""
+        waited = wait_until(
+            self._lacks_witness,
+            within_s=WITNESS_WITHIN_S,
+            what="Waiting for a witness",
+            say=self.setup.say,
+            pause=self.signals.wait,
+        )
+        self._witnessed_at = datetime.now(UTC)
+        return {"witness": list(self.witness), "seconds": round(waited.seconds, 3)}
+
+    def observe(self, alarm: Alarm) -> None:
+        """Let the fault stand, then ask the triage while it still does."""
+        if not self.witness:
+            raise Invalid("nothing witnesses that the fault acts")
+        self._pass_time(self.setup.times.fault_s, "The fault stands", alarm=alarm)
+        self.readings.during = read_meters(self.setup.lab)
+        self._ask_triage()
+        raise_alarm(alarm)
+        if self._lacks_witness():
+            raise Invalid("the fault did not stand until the triage had answered")
+
+    def revert(self) -> None:
+        """Take the fault back; tried three times, since a busy lab may be slow to answer."""
+        if self.fault is None:
+            return
+        for left in (2, 1, 0):
+            try:
+                self.fault.revert(self.fault.planned)
+            except TriageError:
+                if not left:
+                    raise
+                time.sleep(0.5)
+            else:
+                return
+
+    def settle(self) -> Finding:
+        """Let the load go on for a moment, end it, wait for rest and compare."""
+        setup = self.setup
+        if self.readings.during and not self.signals.first:
+            self._pass_time(setup.times.recovery_s, "Recovery under load")
+        self.stop_load()
+        waited = wait_steady(
+            setup.lab, within_s=setup.times.settle_s, say=setup.say, pause=self.signals.wait
+        )
+        self.readings.after = read_meters(setup.lab)
+        if self._load is not None:
+            self.findings.append(
+                conserved(
+                    self._load.counts(),
+                    before=self._rows,
+                    after=count_rows(setup.lab),
+                    projection=SEARCH,
+                )
+            )
+        self.end = take_digest(setup.lab)
+        return compare(setup, self.start, self.end, waited_s=waited.seconds, lacking=waited.lacking)
+
+    def stop_load(self) -> None:
+        """End the load; fine when it never began. One that ended by itself is noted."""
+        if self._load is not None:
+            if not self._load.is_running and not self._load_stopped:
+                self.load_ended = "the load ended before the drill did"
+            self._load_stopped = True
+            self._load.stop()
+
+    def look(self) -> str:
+        """Why to abort, for the abort evaluator; empty while all is well."""
+        setup, budget = self.setup, self.setup.drill.budget
+        if not is_alive(setup.lab):
+            return "the lab's supervisor died"
+        failed = count_rows(setup.lab).total(FAILED) - self._rows.total(FAILED)
+        if failed > budget.max_failed_rows:
+            return f"{failed} rows failed for good, more than {budget.max_failed_rows}"
+        return setup.abort_if()
+
+    def expectations(self) -> tuple[Finding, ...]:
+        """Judge the drill's expectations and the triage's answer; a check that throws is ERROR."""
+        baseline, fault = self.readings.baseline(), self.readings.fault()
+        if baseline is None or fault is None:
+            return tuple(self.findings)
+        observed = Observed(baseline=baseline, fault=fault)
+        found: list[Finding] = []
+        for expectation in self.setup.drill.expect:
+            found += check_safely(
+                f"drill.{expectation.name}", partial(_checked, expectation, observed)
+            )
+        if self.answer is not None:
+            found.append(grade(self.answer, self.setup.drill.cause))
+        return (*found, *self.findings)
+
+    @contextmanager
+    def phase(self, step: Step) -> Iterator[None]:
+        """Measure one step."""
+        at, start = datetime.now(UTC), time.monotonic()
+        try:
+            yield
+        finally:
+            seconds = round(time.monotonic() - start, 3)
+            self.phases.append(Phase(name=step.value, at=iso(at), seconds=seconds))
+
+    def _ask_triage(self) -> None:
+        """Adjacent windows: all of the fault's so far, and as much health right before it."""
+        now = datetime.now(UTC)
+        window = Window(self._applied_at, now)
+        healthy = min(now - self._applied_at, self._applied_at - self._baseline_start)
+        baseline = window.before(max(healthy, timedelta(milliseconds=1)))
+        self.setup.say("The triage is asked.")
+
+        def ask() -> tuple[Finding, ...]:
+            with self.signals.at_once():
+                self.answer = self.setup.triage(window, baseline)
+            return ()
+
+        self.findings += check_safely("drill.triage", ask)
+
+    def _lacks_work(self) -> str:
+        if self._load is None:
+            return "the load is off"
+        done = count_rows(self.setup.lab).total("done") - self._rows.total("done")
+        return "" if done >= LEAST_WORK else f"{done} rows finished"
+
+    def _lacks_witness(self) -> str:
+        evidence = self.fault.witness() if self.fault else None
+        if evidence is None:
+            return "nothing witnesses the fault"
+        if evidence.says not in self.witness:
+            self.witness.append(evidence.says)
+        return ""
+
+    def _pass_time(self, seconds: float, what: str, *, alarm: Alarm | None = None) -> None:
+        end = time.monotonic() + seconds
+        while (left := end - time.monotonic()) > 0:
+            if alarm is not None:
+                raise_alarm(alarm)
+            self.setup.say(f"{what}: {left:.0f} s left.")
+            until = time.monotonic() + min(left, SAY_EVERY_S)
+            while (rest := until - time.monotonic()) > 0 and not (alarm and alarm.raised):
+                self.signals.wait(min(rest, 0.25))
+        if alarm is not None:
+            raise_alarm(alarm)
+
+
+def _checked(expectation: Expectation, observed: Observed) -> tuple[Finding, ...]:
+    return (expectation.check(observed),)
+
+
+def compare(
+    setup: Setup, start: LabDigest | None, end: LabDigest, *, waited_s: float, lacking: str
+) -> Finding:
+    """Whether the lab is what it was; rows that the drill says may stay are residue (WARN)."""
+    check = "drill.restored"
+    if start is None:
+        return Finding(check=check, state=State.NO_DATA, says="No digest was taken at the start.")
+    differs = end.differs(start.parts)
+    if lacking:
+        says = f"The lab did not come to rest in {waited_s:.0f} s: {lacking}."
+        return Finding(check=check, state=State.BAD, says=says)
+    if differs:
+        names = [text.partition(":")[0] for text in differs]
+        stays = all(
+            name.startswith("rows.") and name.rpartition(".")[2] in setup.drill.residue
+            for name in names
+        )
+        state = State.WARN if stays else State.BAD
+        return Finding(check=check, state=state, says=f"Not as before: {'; '.join(differs)}.")
+    if waited_s > setup.times.late_s:
+        says = f"Restored late: at rest after {waited_s:.0f} s (bound {setup.times.late_s:g} s)."
+        return Finding(check=check, state=State.WARN, says=says, value=waited_s, unit="s")
+    says = f"The lab is what it was, at rest after {waited_s:.1f} s."
+    return Finding(check=check, state=State.OK, says=says, value=waited_s, unit="s")

@@ -1,0 +1,73 @@
+"""Setup: what is one performance of a drill given?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from loomtriage.drills.drill import Drill
+from loomtriage.drills.fault import Inject
+from loomtriage.drills.journal import Journal
+from loomtriage.drills.result import TriageAnswer
+from loomtriage.model import Window
+
+if TYPE_CHECKING:
+    from loomtriage.lab.state import LabState
+
+Triage = Callable[[Window, Window], TriageAnswer]
+"""Given the fault's window and its baseline, and nothing else."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Times:
+    """Seconds of each part of a drill.
+
+    Attributes:
+        steady_s: bound of the wait for rest before anything is touched.
+        first_work_s: bound of the wait for the first finished row.
+        baseline_s: healthy window, not shorter than the fault's: 20 scrapes of 0.5 s need 10 s.
+        fault_s: how long the fault stands before the triage is asked.
+        recovery_s: how long the load goes on after the revert.
+        settle_s: bound of the wait for rest at the end.
+        late_s: rest that takes longer than this is late.
+    """
+
+    steady_s: float = 15.0
+    first_work_s: float = 8.0
+    baseline_s: float = 15.0
+    fault_s: float = 14.0
+    recovery_s: float = 2.0
+    settle_s: float = 40.0
+    late_s: float = 20.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setup:
+    """One performance.
+
+    Attributes:
+        drill, lab: what is performed, and where.
+        journal: its fault journal, not yet written to.
+        folder: receives `drill.json`.
+        say: takes progress lines.
+        triage: asked while the fault stands.
+        seed: of the load.
+        times: seconds of each part.
+        inject: whether apply really acts.
+        owns_lab: whether the lab was started for this drill, so that `recover` may take it down.
+        abort_if: one more reason to abort, asked by the abort evaluator; empty while all is well.
+    """
+
+    drill: Drill
+    lab: LabState
+    journal: Journal
+    folder: Path
+    say: Callable[[str], None]
+    triage: Triage
+    seed: int = 0
+    times: Times = field(default_factory=Times)
+    inject: Inject = Inject.REAL
+    owns_lab: bool = False
+    abort_if: Callable[[], str] = str

@@ -1,0 +1,42 @@
+"""One small lab for all drill tests of a session."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from loomtriage.errors import Refused
+from loomtriage.lab import LabState, down, up
+
+# Retries come often, so that rows drain in a second or two.
+QUICK = {"OUTBOX_BASE_BACKOFF_SECONDS": "0.1", "OUTBOX_MAX_BACKOFF_SECONDS": "0.4"}
+
+
+@pytest.fixture(scope="session")
+def lab() -> Iterator[LabState]:
+    """A lab in a home of its own."""
+    # PostgreSQL runs as another account when we are root, and must reach its folder.
+    home = Path(tempfile.mkdtemp(prefix="loomtriage-drills-"))
+    home.chmod(0o711)
+    root = home / "labs" / "t"
+    try:
+        try:
+            state = up(
+                root,
+                ports="auto",
+                say=lambda _line: None,
+                owner_pid=os.getpid(),
+                owner_grace_s=1.0,
+                worker_env=QUICK,
+            )
+        except Refused as error:
+            pytest.skip(f"no lab here: {error}")
+        yield state
+        down(root, lambda _line: None)
+    finally:
+        shutil.rmtree(home, ignore_errors=True)

@@ -1,0 +1,125 @@
+"""Writing a fault journal."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from loomtriage.drills.journal import Journal, journals, kill_at_from_env, read
+from loomtriage.drills.record import Point, Position, Step
+from loomtriage.errors import JournalFailed, UsageError
+
+FULL_DISK = """
+import resource, signal, sys
+from pathlib import Path
+from loomtriage.drills.journal import Journal, read
+from loomtriage.drills.record import Step
+from loomtriage.errors import JournalFailed
+
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+for room in (0, 1, 57, 200):
+    journal = Journal(Path(sys.argv[1]), lab_id="a1")
+    journal.write(Step.LOCK)
+    size = journal.path.stat().st_size
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size + room, hard))
+    try:
+        journal.write(Step.INTENT, undo="u" * 100)
+    except JournalFailed as error:
+        assert "could not be written" in error.message
+        assert journal.path.stat().st_size == size, "a fragment was left"
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        journal.write(Step.CLOSE)
+        assert [record.step for record in read(journal.path).records] == [Step.LOCK, Step.CLOSE]
+        assert not read(journal.path).is_open
+        print("refused", room)
+"""
+
+
+def test_line_is_on_disk_before_anything_acts(tmp_path):
+    """A step is durable when `write` returns, and the journal's name does not tell the drill."""
+    journal = Journal(tmp_path, lab_id="a1")
+    assert journals(tmp_path) == ()
+    journal.write(Step.LOCK, owns_lab=False)
+    (path,) = journals(tmp_path)
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert [record.step for record in read(path).records] == [Step.LOCK]
+    assert path.stem.replace("-", "").replace("T", "").replace("Z", "").isalnum()
+
+
+def test_action_comes_between_its_points(tmp_path):
+    """A runner can be stopped before an act, after it but before its line, and after its line."""
+    seen: list[object] = []
+    journal = Journal(tmp_path, lab_id="a1", on_point=seen.append)
+    journal.write(Step.LOCK)
+    journal.act(Step.APPLIED, lambda: seen.append("acted"), lambda _: {"n": 1})
+    expected = [
+        Point(Step.LOCK, Position.BEFORE),
+        Point(Step.LOCK, Position.AFTER),
+        Point(Step.APPLIED, Position.BEFORE),
+        "acted",
+        Point(Step.APPLIED, Position.MID),
+        Point(Step.APPLIED, Position.AFTER),
+    ]
+    assert seen == expected
+
+
+def test_full_disk_leaves_no_fragment(tmp_path):
+    """When a line does not fit, none of it stays wherever it is cut, and later lines follow."""
+    ran = subprocess.run(
+        [sys.executable, "-c", FULL_DISK, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.splitlines() == [f"refused {room}" for room in (0, 1, 57, 200)]
+
+
+def test_folder_that_cannot_be_written_to_is_an_error_and_not_a_journal(tmp_path):
+    """Where no journal can be made, the step fails before anything is done."""
+    (tmp_path / "journals").write_text("in the way")
+    with pytest.raises(JournalFailed, match="Step lock could not be written"):
+        Journal(tmp_path, lab_id="a1").write(Step.LOCK)
+
+
+def test_open_journal_goes_on_behind_its_last_good_line(tmp_path):
+    """Going on with a torn journal cuts the torn line and keeps the chain whole."""
+    journal = Journal(tmp_path, lab_id="a1")
+    journal.write(Step.LOCK)
+    journal.write(Step.INTENT)
+    with journal.path.open("ab") as file:
+        file.write(b'{"at":"2026')
+    torn = read(journal.path)
+    assert torn.torn
+    again = Journal.resume(journal.path, torn)
+    again.write(Step.CLOSE)
+    contents = read(journal.path)
+    assert [record.step for record in contents.records] == [Step.LOCK, Step.INTENT, Step.CLOSE]
+    assert not contents.is_open
+
+
+def test_kill_seam_is_off_unless_asked_for(monkeypatch):
+    """Without the variable there is no seam; with a wrong one the drill does not start."""
+    monkeypatch.delenv("LOOMTRIAGE_KILL_AT", raising=False)
+    assert kill_at_from_env() is None
+    monkeypatch.setenv("LOOMTRIAGE_KILL_AT", "applied:sometime")
+    with pytest.raises(UsageError):
+        kill_at_from_env()
+    monkeypatch.setenv("LOOMTRIAGE_KILL_AT", "applied:mid")
+    die = kill_at_from_env()
+    assert die is not None
+    die(Point(Step.APPLIED, Position.BEFORE))
+
+
+def test_same_second_makes_two_journals(tmp_path):
+    """Two drills that start in the same second do not share a journal."""
+    made: set[Path] = set()
+    for _ in range(3):
+        journal = Journal(tmp_path, lab_id="a1")
+        journal.write(Step.LOCK)
+        made.add(journal.path)
+    assert len(made) == 3

@@ -1,0 +1,107 @@
+"""A runner that is killed anywhere."""
+
+from __future__ import annotations
+
+import signal
+import time
+from dataclasses import replace
+
+import pytest
+
+from loomtriage.drills.digest import take_digest
+from loomtriage.drills.faults.http import HttpRefuse, proxy_state
+from loomtriage.drills.journal import journals, read
+from loomtriage.drills.record import POINTS, Step
+from loomtriage.drills.restore import recover
+from loomtriage.errors import Refused
+from loomtriage.model import State
+from tests.drills.rehearsal import (
+    ES_DOWN,
+    PLACEBO,
+    SHORT,
+    home_of,
+    in_a_process,
+    left_behind,
+    rehearse,
+)
+
+pytestmark = pytest.mark.lab
+
+
+def kill_and_recover(lab, point, drill=ES_DOWN):
+    """Kill a runner at that point, recover, and compare the lab with what it was."""
+    before = take_digest(lab)
+    assert in_a_process(lab.root, {str(point): signal.SIGKILL}, drill) == -signal.SIGKILL
+    written = point.step is not Step.LOCK or point.position.value == "after"
+    closed = point == POINTS[-1]
+    report = recover(home_of(lab), say=lambda _line: None)
+    assert report.state is State.OK, report
+    assert len(report.findings) == int(written and not closed)
+    assert take_digest(lab).differs(before.parts) == ()
+    assert left_behind(lab) == []
+
+
+@pytest.mark.parametrize("point", POINTS, ids=str)
+def test_recover_brings_the_lab_back_wherever_the_runner_was_killed(lab, point):
+    """After kill -9 at any of the 24 points, `recover` leaves the lab as it was."""
+    kill_and_recover(lab, point)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("round_", range(5))
+@pytest.mark.parametrize("point", POINTS, ids=str)
+def test_recover_again_and_again(lab, point, round_):
+    """The same, five times, with the placebo as well."""
+    kill_and_recover(lab, point, PLACEBO if round_ % 2 else ES_DOWN)
+
+
+def test_next_drill_is_refused_until_recovery(lab):
+    """While a killed drill's journal is open no other starts; the broken run stays readable."""
+    home = home_of(lab)
+    in_a_process(lab.root, {"observe:before": signal.SIGKILL})
+    with pytest.raises(Refused, match="is open: its drill got as far as verified"):
+        rehearse(lab)
+    assert recover(home, say=lambda _line: None).state is State.OK
+    contents = read(journals(home)[-1])
+    assert contents.last(Step.VERIFIED) is not None
+    assert contents.records[-1].detail["interrupted"] is True
+    assert recover(home, say=lambda _line: None).findings == ()
+
+
+def test_damaged_journal_heals_everything_before_it_is_set_aside(lab):
+    """A journal damaged in its middle is refused with the byte, then every fault is taken back."""
+    home = home_of(lab)
+    in_a_process(lab.root, {"observe:before": signal.SIGKILL})
+    path = journals(home)[-1]
+    data = bytearray(path.read_bytes())
+    place = data.index(b"\n") + 20
+    data[place] ^= 1
+    path.write_bytes(data)
+    first = data.index(b"\n") + 1
+    with pytest.raises(Refused, match=f"is damaged: a damaged line at byte {first}"):
+        rehearse(lab)
+    report = recover(home, say=lambda _line: None)
+    assert report.state is State.WARN, report
+    assert path.with_suffix(".damaged").exists()
+    assert left_behind(lab) == []
+
+
+def test_fault_heals_by_itself_when_its_runner_is_gone(lab):
+    """Without any further command the proxy heals when the lease ends."""
+    assert HttpRefuse().lease_s <= 10
+    drill = replace(ES_DOWN, fault=HttpRefuse(lease_s=3.0))
+    in_a_process(lab.root, {"observe:before": signal.SIGKILL}, drill)
+    assert not proxy_state(lab).listening
+    end = time.monotonic() + 12
+    while proxy_state(lab).faults or not proxy_state(lab).listening:
+        assert time.monotonic() < end, "the fault outlived its lease"
+        time.sleep(0.2)
+    recover(home_of(lab), say=lambda _line: None)
+    assert left_behind(lab) == []
+
+
+def test_living_runner_keeps_its_fault_beyond_one_lease(lab):
+    """The lease is renewed while the drill goes on."""
+    drill = replace(ES_DOWN, fault=HttpRefuse(lease_s=3.0))
+    result = rehearse(lab, drill, times=replace(SHORT, fault_s=4.0))
+    assert result.state is State.OK, result

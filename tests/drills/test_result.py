@@ -1,0 +1,91 @@
+"""What a drill comes to."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from loomtriage.drills.result import DrillResult, TriageAnswer, conclude, grade, write_result
+from loomtriage.errors import Exit
+from loomtriage.model import Finding, State
+
+
+def found(state: str, says: str = "") -> Finding:
+    return Finding(check="drill.x", state=State(state), says=says or state)
+
+
+@pytest.mark.parametrize(
+    ("states", "invalid", "restored", "interrupted", "expected"),
+    [
+        (("OK", "OK"), "", "OK", "", "OK"),
+        (("OK", "BAD"), "", "OK", "", "BAD"),
+        (("OK", "NO_DATA"), "", "OK", "", "NO_DATA"),
+        (("OK", "ERROR"), "", "OK", "", "ERROR"),
+        (("OK",), "", "WARN", "", "WARN"),
+        (("OK",), "", "BAD", "", "BAD"),
+        (("OK",), "no witness", "OK", "", "NO_DATA"),
+        (("BAD",), "no witness", "OK", "", "NO_DATA"),
+        (("ERROR",), "no witness", "OK", "", "ERROR"),
+        (("OK",), "no witness", "BAD", "", "BAD"),
+        ((), "no work", "OK", "", "NO_DATA"),
+        (("OK",), "", "OK", "SIGTERM", "NO_DATA"),
+        (("OK",), "", "BAD", "SIGTERM", "BAD"),
+    ],
+)
+def test_state_of_a_drill(states, invalid, restored, interrupted, expected):
+    """A drill that proved nothing is never OK, and one that left a mark is always BAD."""
+    state, says = conclude(
+        tuple(found(state) for state in states),
+        invalid=invalid,
+        restored=found(restored),
+        interrupted=interrupted,
+    )
+    assert state is State(expected)
+    assert says
+
+
+@pytest.mark.parametrize(
+    ("answer", "state", "expected"),
+    [
+        ("es_down", "BAD", "OK"),
+        ("es_429", "BAD", "BAD"),
+        ("none", "OK", "BAD"),
+        ("unknown", "BAD", "BAD"),
+        ("unknown", "NO_DATA", "NO_DATA"),
+    ],
+)
+def test_grade_of_the_triage(answer, state, expected):
+    """Only the drill's own cause is right; an abstention for want of data is no wrong answer."""
+    finding = grade(TriageAnswer(cause=answer, state=State(state)), "es_down")
+    assert finding.state is State(expected)
+
+
+@pytest.mark.parametrize(
+    ("state", "interrupted", "code"),
+    [
+        ("OK", "", Exit.OK),
+        ("WARN", "", Exit.BAD),
+        ("BAD", "", Exit.BAD),
+        ("NO_DATA", "", Exit.NO_DATA),
+        ("ERROR", "", Exit.ERROR),
+        ("NO_DATA", "SIGHUP", Exit.HANGUP),
+        ("NO_DATA", "SIGINT", Exit.INTERRUPTED),
+        ("NO_DATA", "SIGQUIT", Exit.QUIT),
+        ("BAD", "SIGTERM", Exit.TERMINATED),
+    ],
+)
+def test_exit_code_of_a_drill(state, interrupted, code):
+    """A drill that a signal ended says so by its exit code, whatever else it found."""
+    result = DrillResult(id="x", title="x", state=State(state), says="x", interrupted=interrupted)
+    assert result.exit_code is code
+
+
+def test_result_is_written_whole_and_private(tmp_path):
+    """`drill.json` is one file of mode 0600, without a draft beside it."""
+    result = DrillResult(id="x", title="x", state=State.OK, says="x")
+    write_result(tmp_path / "run", result)
+    (file,) = (tmp_path / "run").iterdir()
+    assert file.name == "drill.json"
+    assert file.stat().st_mode & 0o777 == 0o600
+    assert json.loads(file.read_text()) == result.as_json()
