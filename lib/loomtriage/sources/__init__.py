@@ -1,0 +1,55 @@
+"""Sources: metrics, traces, log lines and outbox rows, asked live or played back from a tape."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from loomtriage.model.collect import Collection, collect
+from loomtriage.sources.labs import LabsEvidence, labs
+from loomtriage.sources.logs import Logs
+from loomtriage.sources.outbox import Outbox
+from loomtriage.sources.prometheus import Prometheus
+from loomtriage.sources.question import Question
+from loomtriage.sources.source import Source, Sources
+from loomtriage.sources.tape import Live, Playback, RawAnswer, Recording, Tape
+from loomtriage.sources.traces import Traces
+
+__all__ = [
+    "KINDS",
+    "LabsEvidence",
+    "Live",
+    "Logs",
+    "Outbox",
+    "Playback",
+    "Prometheus",
+    "Question",
+    "RawAnswer",
+    "Recording",
+    "Source",
+    "Sources",
+    "Tape",
+    "Traces",
+    "labs",
+    "playback",
+]
+
+KINDS: Collection[type] = collect(
+    __name__, "prometheus", "traces", "logs", "outbox", attribute="SOURCE", kind=type
+)
+"""Every kind of source, one a signal; the module's `SOURCE` is its class."""
+
+
+def playback(folder: Path) -> Sources:
+    """All four sources of a recorded run folder; they answer from its tape and never ask.
+
+    Raises:
+        BundleDamaged: (from `pull`) the tape is not what was recorded.
+    """
+    tape = Playback(folder / "tape")
+    return Sources(
+        spec="playback",
+        metrics=Prometheus("", tape=tape),
+        traces=Traces("", tape=tape),
+        logs=Logs((), tape=tape),
+        rows=Outbox("", tape=tape),
+    )
