@@ -18,7 +18,7 @@ from loomtriage.sources.question import Question
 from loomtriage.sources.tape import Live, Recording, Tape
 
 DEFAULT_LAST = "15m"
-TRACE_LIMIT = 400
+TRACE_LIMIT = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -91,3 +91,9 @@ class RevertFailed(TriageError):
     """A fault could not be taken back; `loomtriage recover` must finish it."""
 
     exit_code = Exit.ERROR
+
+
+class JournalFailed(TriageError):
+    """A step could not be made durable in the fault journal."""
+
+    exit_code = Exit.ERROR

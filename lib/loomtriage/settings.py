@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tempfile
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
@@ -22,7 +23,7 @@ class Settings(BaseSettings):
         logs: log file, folder or glob.
         database_env: NAME of the environment variable that holds the outbox DSN (never the DSN).
         grafana_url: base URL for links.
-        runs: folder that receives run folders; empty means `runbooks/runs` below the current folder.
+        runs: folder that receives run folders; empty means `runbooks/runs` in the current folder.
         home: folder for labs and fault journals; empty means a private one below the temp folder.
         prometheus: path of a Prometheus binary, when it is not on PATH.
     """
@@ -52,7 +53,9 @@ class Settings(BaseSettings):
             Refused: the folder belongs to somebody else or others may write to it.
         """
         home = Path(self.home) if self.home else _default_home()
-        home.mkdir(mode=0o711, parents=True, exist_ok=True)
+        with suppress(FileExistsError):
+            home.mkdir(parents=True)
+            home.chmod(0o711)  # whatever the umask says
         status = home.stat()
         if status.st_uid != os.getuid() or status.st_mode & 0o022:
             raise Refused(

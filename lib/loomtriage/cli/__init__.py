@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import sys
 
-import click
 import typer
+from typer.exceptions import TyperException
 
 from loomtriage.cli import commands, lab
 from loomtriage.cli.terminal import fail
@@ -33,13 +33,14 @@ def main(argv: list[str] | None = None) -> None:
         code = command.main(
             [a for a in arguments if a != "-v"], prog_name="loomtriage", standalone_mode=False
         )
-    except click.ClickException as error:
-        fail(f"{error.format_message()} See `loomtriage --help`.", Exit.USAGE)
+    except TyperException as error:
+        says = getattr(error, "message", "") or str(error)
+        fail(f"{says} See `loomtriage --help`.", Exit.USAGE)
     except TriageError as error:
         if verbose:
             raise
         fail(str(error), error.exit_code)
-    except (KeyboardInterrupt, click.Abort):
+    except (KeyboardInterrupt, typer.Abort):
         fail("Interrupted.", Exit.INTERRUPTED)
     except BrokenPipeError:
         os._exit(int(Exit.OK))

@@ -45,7 +45,7 @@ CAUSES: tuple[Cause, ...] = (
         also=("es_429_inject",),
         action=Action.SCALE,
         says="Elasticsearch rejects writes because its write queue is full.",
-        do="Lower bulk size or concurrency, or give Elasticsearch room; the rows drain by themselves.",
+        do="Lower bulk size or concurrency, or give Elasticsearch room; rows drain by themselves.",
     ),
     Cause(
         id="es_poison_4xx",

@@ -46,8 +46,18 @@ SCOPE_KEYS: tuple[Key, ...] = (
         also=("projection",),
         says="full name of the outbox consumer",
     ),
-    Key(name="op", attribute="op", also=("wordloom.outbox_op", "wordloom.outbox.op"), says="outbox operation"),
-    Key(name="reason", attribute="reason", also=("wordloom.reason",), says="why an attempt did not succeed"),
+    Key(
+        name="op",
+        attribute="op",
+        also=("wordloom.outbox_op", "wordloom.outbox.op"),
+        says="outbox operation",
+    ),
+    Key(
+        name="reason",
+        attribute="reason",
+        also=("wordloom.reason",),
+        says="why an attempt did not succeed",
+    ),
     Key(name="result", attribute="result", also=("wordloom.result",), says="how it ended"),
 )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from functools import cache
 from importlib import import_module
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from loomtriage.errors import ContractBroken, UsageError
 
@@ -54,7 +54,7 @@ class Collection(Generic[Item]):
 
 
 @cache
-def _load(package: str, name: str, attribute: str):  # type: ignore[no-untyped-def]
+def _load(package: str, name: str, attribute: str) -> Any:
     module = import_module(f"{package}.{name}")
     try:
         return getattr(module, attribute)

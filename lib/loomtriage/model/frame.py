@@ -99,8 +99,8 @@ class Frame:
 
     Attributes:
         missing: empty when the source answered; else why there is no data, one word
-            (`not_configured`, `refused`, `timeout`, `http_503`, `truncated`, `wrong_content`,
-            `empty`, `damaged`).
+            (`not_configured`, `refused`, `auth`, `timeout`, `http_503` and other statuses,
+            `truncated`, `too_large`, `wrong_content`, `empty`, `damaged`, `not_recorded`).
         caveats: stated limits (truncated, partial, skipped bytes), one sentence each.
 
     Raises:
@@ -154,7 +154,9 @@ class Frame:
         head = escape(
             f"{self.kind} from {self.origin.source}: {len(self.data)} rows, {self.origin.window}"
         )
-        notes = "".join(f"<li>{escape(text)}</li>" for text in (*self.caveats, self.missing) if text)
+        notes = "".join(
+            f"<li>{escape(text)}</li>" for text in (*self.caveats, self.missing) if text
+        )
         return f"<p>{head}</p><ul>{notes}</ul>{self.data.head(20).to_html(max_cols=8)}"
 
 

@@ -92,7 +92,7 @@ class Window:
         return (self.end - self.start).total_seconds()
 
     def before(self, span: timedelta | None = None) -> Window:
-        """The baseline: the window that ends where this one starts, of the same length or `span`."""
+        """The baseline: the window that ends where this one starts, as long or of length `span`."""
         return Window(self.start - (span or (self.end - self.start)), self.start)
 
     def __contains__(self, moment: datetime) -> bool:

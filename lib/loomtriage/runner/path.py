@@ -21,6 +21,7 @@ from loomtriage.report.tables import Table
 from loomtriage.runner.execute import run_notebook, warm_kernel
 from loomtriage.runner.folder import Staging, windows_json
 from loomtriage.runner.scan import refuse_secrets
+from loomtriage.runner.ticking import ticking
 from loomtriage.stages import STAGES
 from loomtriage.stages.result import load_verdict
 
@@ -80,10 +81,10 @@ def investigate(
         for stage in chosen:
             started = time.monotonic()
             failure: TriageError | None = None
+            given = {**parameters, "handover": "."}
             try:
-                run_notebook(
-                    stage, folder.path, kernel=kernel, parameters={**parameters, "handover": "."}
-                )
+                with ticking(say, stage):
+                    run_notebook(stage, folder.path, kernel=kernel, parameters=given)
             except NotebookFailed as error:
                 failure = error
             section = _section(folder.path, stage, failure, seconds=time.monotonic() - started)

@@ -103,9 +103,9 @@ def proving_lines(
     """Up to three lines of surprising templates that ask for attention, traced ones first."""
     failing = set(map(str, _listed(case, "failing_trace_ids")))
     picked: list[pd.Series] = []
-    for template in templates:
-        if not (attention(template) and template.passes):
-            continue
+    asking = [t for t in templates if attention(t) and t.passes]
+    # A structured event of our own pipeline proves more than any library's complaint.
+    for template in sorted(asking, key=lambda t: not lines.iloc[t.rows[0]]["event"]):
         rows = [lines.iloc[i] for i in template.rows]
         picked += sorted(rows, key=lambda row: row["trace_id"] not in failing)[:1]
     return picked[:EXAMPLE_LINES]

@@ -1,0 +1,128 @@
+"""Bad input gets one clear line and the documented exit code, before anything is written."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from loomtriage.cli import main
+
+TABLE = [
+    (["path", "--source", "nonsense"], 2, "no known form"),
+    (["path", "--source", "example:nope"], 2, "no example"),
+    (["path", "--source", "example:../es_down"], 2, "no example"),
+    (["path", "--source", "run:/does/not/exist"], 2, "no run folder"),
+    (["path", "--source", "labs:/does/not/exist"], 2, "no evidence folder"),
+    (["path", "--source", "lab:../../etc"], 2, "no lab name"),
+    (
+        [
+            "path",
+            "--source",
+            "live",
+            "--start",
+            "2026-03-01T00:00:00",
+            "--end",
+            "2026-03-01T01:00:00Z",
+        ],
+        2,
+        "no time zone",
+    ),
+    (
+        [
+            "path",
+            "--source",
+            "live",
+            "--start",
+            "2026-03-01T02:00:00Z",
+            "--end",
+            "2026-03-01T01:00:00Z",
+        ],
+        2,
+        "before its start",
+    ),
+    (["path", "--source", "live", "--start", "2026-03-01T02:00:00Z"], 2, "one end"),
+    (["path", "--source", "live", "--last", "soon"], 2, "not a duration"),
+    (
+        [
+            "path",
+            "--last",
+            "5m",
+            "--start",
+            "2026-03-01T02:00:00Z",
+            "--end",
+            "2026-03-01T03:00:00Z",
+        ],
+        2,
+        "exclude",
+    ),
+    (["path", "--windw", "5m"], 2, "--windw"),
+    (["run", "nostage"], 2, "no stage"),
+    (["drill", "nodrill"], 2, "no drill"),
+    (["drill"], 2, "Give the id"),
+    (["verify", "/does/not/exist"], 2, "no folder"),
+    (["lab", "up", "--ports", "some"], 2, "neither fixed nor auto"),
+    (["nocommand"], 2, "nocommand"),
+]
+
+
+@pytest.fixture(autouse=True)
+def _no_strays(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+def run(arguments: list[str], capsys) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as stopped:
+        main(arguments)
+    said = capsys.readouterr()
+    return int(stopped.value.code or 0), said.out, said.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"), TABLE, ids=[" ".join(r[0])[:60] for r in TABLE]
+)
+def test_each_kind_of_bad_input_is_one_line(arguments, code, says, capsys, tmp_path):
+    """What is wrong and what to do, on one line; nothing on stdout, nothing written."""
+    got, out, err = run(arguments, capsys)
+    assert got == code
+    assert says in err
+    assert len(err.strip().splitlines()) == 1
+    assert "Traceback" not in err
+    assert out == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_empty_sample_is_refused_by_name(capsys, tmp_path):
+    """An empty folder is no evidence, and no verdict is made of it."""
+    (tmp_path / "empty").mkdir()
+    got, _, err = run(["path", "--source", "labs:empty"], capsys)
+    assert got == 2
+    assert "no Wordloom evidence folder" in err
+    assert [p.name for p in tmp_path.iterdir()] == ["empty"]
+
+
+def test_a_folder_that_is_no_run_is_refused(capsys, tmp_path):
+    """A folder without a manifest is no run folder."""
+    (tmp_path / "x").mkdir()
+    assert run(["verify", "x"], capsys)[0] == 2
+
+
+def test_hostile_text_cannot_drive_the_terminal(capsys):
+    """Control characters in an argument are shown, not sent."""
+    _, _, err = run(["path", "--source", "\x1b[2Jlive"], capsys)
+    assert "\x1b" not in err
+
+
+def test_a_manifest_of_a_newer_schema_is_refused(capsys, tmp_path):
+    """A newer format is named, not guessed at."""
+    (tmp_path / "r").mkdir()
+    manifest = {
+        "schema": 2, "id": "x", "what": "path", "created_at": "2026-03-01T00:00:00Z",
+        "parameters": {}, "window": {"start": "2026-03-01T00:00:00Z", "end": "2026-03-01T00:01:00Z"},
+        "baseline": None, "versions": {}, "sources": {}, "files": {},
+    }  # fmt: skip
+    Path("r/manifest.json").write_text(json.dumps(manifest))
+    got, _, err = run(["verify", "r"], capsys)
+    assert got == 4
+    assert "schema 2" in err

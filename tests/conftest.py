@@ -1,0 +1,46 @@
+"""Skips are printed with their reason; where nothing may be skipped, a skip is a failure."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+NO_SKIP = os.environ.get("LOOMTRIAGE_NO_SKIP", "") not in {"", "0"}
+
+# What no machine can install for itself; a reason that names one of these is always good.
+OUTSIDE = (
+    "samples",  # evidence runs of Wordloom, which do not travel with the project
+    "LOOMTRIAGE_TEST_ELASTIC_URL",  # a real Elasticsearch, tried by hand
+)
+
+
+def _forbidden(reason: str) -> bool:
+    return NO_SKIP and not any(word in reason for word in OUTSIDE)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    """Turn a forbidden skip into a failure that names its reason."""
+    report = yield
+    if report.skipped and not hasattr(report, "wasxfail") and _forbidden(str(call.excinfo.value)):
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid}: skipped where nothing may be: {call.excinfo.value}"
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report(collector):
+    """The same for a file that skips as a whole."""
+    report = yield
+    if report.skipped and _forbidden(str(report.longrepr)):
+        report.outcome = "failed"
+        report.longrepr = f"{collector.nodeid}: skipped where nothing may be: {report.longrepr}"
+    return report
+
+
+def pytest_collection_modifyitems(items):
+    """One lab at a time: tests that run a lab or a browser share one worker under xdist."""
+    for item in items:
+        if item.get_closest_marker("lab") or item.get_closest_marker("browser"):
+            item.add_marker(pytest.mark.xdist_group("lab"))

@@ -1,0 +1,110 @@
+"""What the README tells people to type exists, and what it links to is there."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+import click
+import pytest
+import typer
+
+from loomtriage.cli import app
+
+ROOT = Path(__file__).resolve().parent.parent
+README = ROOT / "README.md"
+TEXT = README.read_text(encoding="utf-8")
+
+BLOCK = re.compile(r"^```(console|sh|bash|shell)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+# Programs that the reader's machine brings; what we bring is checked word by word.
+FOREIGN = {"cd", "curl", "docker", "git", "jupyter", "pip", "python3", "apt-get", "sudo"}
+OURS = {"make", "loomtriage"}
+
+
+def _commands() -> list[list[str]]:
+    """The commands of all blocks: in `console` those after `$`, in `sh` every line."""
+    found = []
+    for kind, body in BLOCK.findall(TEXT):
+        text = body.replace("\\\n", " ")
+        for line in text.splitlines():
+            if kind == "console" and not line.startswith("$ "):
+                continue
+            for part in re.split(r"&&|\|\||;|\|", line.removeprefix("$ ")):
+                words = shlex.split(part, comments=True)
+                if words:
+                    found.append(words)
+    return found
+
+
+def _program(words: list[str]) -> str:
+    return Path(words[0]).name
+
+
+def _targets() -> set[str]:
+    text = (ROOT / "Makefile").read_text(encoding="utf-8")
+    return set(re.findall(r"^([a-z][a-z-]*):", text, re.MULTILINE))
+
+
+def _walk(words: list[str]) -> tuple[click.Command, list[str]]:
+    """The click command that a line means, and the words left for it."""
+    command: click.Command = typer.main.get_command(app)
+    rest = words[1:]
+    while rest and hasattr(command, "commands"):
+        assert rest[0] in command.commands, f"{rest[0]} is no command of {command.name}"
+        command, rest = command.commands[rest[0]], rest[1:]
+    return command, rest
+
+
+def test_readme_shows_commands():
+    """The README gives the reader something to type, and the demo comes first."""
+    ours = [" ".join(words) for words in _commands() if _program(words) in OURS]
+    assert ours
+    assert ours[0] == "make demo"
+
+
+def test_every_command_is_of_a_known_program():
+    """Nothing in the README needs a program that is neither ours nor named here."""
+    assert {_program(words) for words in _commands()} <= OURS | FOREIGN
+
+
+def test_make_targets_exist():
+    """Every `make` target of the README is in the Makefile."""
+    named = {word for words in _commands() if words[0] == "make" for word in words[1:]}
+    assert {word for word in named if "=" not in word} <= _targets()
+
+
+def test_commands_exist():
+    """Every `loomtriage` line of the README is a command, with options that it takes."""
+    for words in (w for w in _commands() if _program(w) == "loomtriage"):
+        command, rest = _walk(words)
+        options = {
+            name for param in command.params for name in (*param.opts, *param.secondary_opts)
+        }
+        given = {word.partition("=")[0] for word in rest if word.startswith("--")}
+        assert given <= options | {"--help"}, " ".join(words)
+
+
+@pytest.mark.parametrize("words", [["loomtriage", "drll"], ["loomtriage", "lab", "upp"]])
+def test_a_misspelt_command_would_be_noticed(words):
+    """The check above is able to fail."""
+    with pytest.raises(AssertionError, match="is no command"):
+        _walk(words)
+
+
+def test_links_lead_somewhere():
+    """Every relative link and image of the README is a file or folder of the project."""
+    targets = re.findall(r"\]\(([^)#\s]+)[^)]*\)", TEXT)
+    local = [target for target in targets if "://" not in target and not target.startswith("#")]
+    assert [target for target in local if not (ROOT / target).exists()] == []
+
+
+def test_documents_link_to_what_exists():
+    """The same for the pages under docs/, relative to each page."""
+    broken = [
+        f"{page.relative_to(ROOT)}: {target}"
+        for page in sorted((ROOT / "docs").rglob("*.md"))
+        for target in re.findall(r"\]\(([^)#\s]+)[^)]*\)", page.read_text(encoding="utf-8"))
+        if "://" not in target and not (page.parent / target).exists()
+    ]
+    assert broken == []
