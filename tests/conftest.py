@@ -40,7 +40,7 @@ def pytest_make_collect_report(collector):
 
 
 def pytest_collection_modifyitems(items):
-    """One lab at a time: tests that run a lab or a browser share one worker under xdist."""
+    """Under xdist one worker runs all labs, one after the other; a file is never torn apart."""
     for item in items:
-        if item.get_closest_marker("lab") or item.get_closest_marker("browser"):
-            item.add_marker(pytest.mark.xdist_group("lab"))
+        group = "lab" if item.get_closest_marker("lab") else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(group))

@@ -11,6 +11,7 @@ import pytest
 import typer
 
 from loomtriage.cli import app
+from loomtriage.settings import Settings
 
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
@@ -18,7 +19,7 @@ TEXT = README.read_text(encoding="utf-8")
 
 BLOCK = re.compile(r"^```(console|sh|bash|shell)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 # Programs that the reader's machine brings; what we bring is checked word by word.
-FOREIGN = {"cd", "curl", "docker", "git", "jupyter", "pip", "python3", "apt-get", "sudo"}
+FOREIGN = {"cd", "curl", "docker", "export", "git", "jupyter", "pip", "python3", "apt-get", "sudo"}
 OURS = {"make", "loomtriage"}
 
 
@@ -85,6 +86,18 @@ def test_commands_exist():
         assert given <= options | {"--help"}, " ".join(words)
 
 
+def test_settings_exist():
+    """Every variable that the README tells people to set is one that the program reads."""
+    named = {
+        word.partition("=")[0]
+        for words in _commands()
+        if words[0] == "export"
+        for word in words[1:]
+    }
+    prefix = Settings.model_config.get("env_prefix", "")
+    assert named <= {f"{prefix}{field}".upper() for field in Settings.model_fields}
+
+
 @pytest.mark.parametrize("words", [["loomtriage", "drll"], ["loomtriage", "lab", "upp"]])
 def test_a_misspelt_command_would_be_noticed(words):
     """The check above is able to fail."""
@@ -97,6 +110,17 @@ def test_links_lead_somewhere():
     targets = re.findall(r"\]\(([^)#\s]+)[^)]*\)", TEXT)
     local = [target for target in targets if "://" not in target and not target.startswith("#")]
     assert [target for target in local if not (ROOT / target).exists()] == []
+
+
+def test_places_exist():
+    """Every file or folder that the README names by its path is there, or made by a run."""
+    tops = "|".join(path.name for path in ROOT.iterdir() if path.name[0] != ".")
+    named = re.findall(rf"`((?:{tops})[^`\s*]*)`", TEXT)
+    assert [
+        name
+        for name in named
+        if not name.startswith("runbooks/runs") and not (ROOT / name).exists()
+    ] == []
 
 
 def test_documents_link_to_what_exists():

@@ -1,4 +1,4 @@
-"""One small lab for all drill tests of a session."""
+"""Small labs: one that all drill tests of a session share, and those that may be destroyed."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -17,8 +18,8 @@ from loomtriage.lab import LabState, down, up
 QUICK = {"OUTBOX_BASE_BACKOFF_SECONDS": "0.1", "OUTBOX_MAX_BACKOFF_SECONDS": "0.4"}
 
 
-@pytest.fixture(scope="session")
-def lab() -> Iterator[LabState]:
+@contextmanager
+def a_lab() -> Iterator[LabState]:
     """A lab in a home of its own."""
     # PostgreSQL runs as another account when we are root, and must reach its folder.
     home = Path(tempfile.mkdtemp(prefix="loomtriage-drills-"))
@@ -40,3 +41,17 @@ def lab() -> Iterator[LabState]:
         down(root, lambda _line: None)
     finally:
         shutil.rmtree(home, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def lab() -> Iterator[LabState]:
+    """One lab that all drills of a session share."""
+    with a_lab() as state:
+        yield state
+
+
+@pytest.fixture
+def doomed_lab() -> Iterator[LabState]:
+    """A lab that a test may destroy."""
+    with a_lab() as state:
+        yield state

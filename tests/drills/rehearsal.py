@@ -23,7 +23,10 @@ from loomtriage.drills.result import DrillResult
 from loomtriage.lab.state import LabState, read_state
 from loomtriage.model import State, Window
 
-SHORT = Times(steady_s=10.0, baseline_s=0.8, fault_s=0.8, recovery_s=0.3)
+# The worker refreshes its gauges once a second.
+SHORT = Times(steady_s=10.0, baseline_s=0.8, fault_s=1.6, recovery_s=0.3)
+# For runners that are killed or interrupted: what they saw is not judged.
+BRISK = Times(steady_s=10.0, baseline_s=0.1, fault_s=0.2, recovery_s=0.1)
 # Enough work in short windows, and a lease that a test can wait for.
 ES_DOWN = replace(DRILLS.get("es_down", noun="drill"), load=LoadPlan(per_s=20))
 PLACEBO = replace(DRILLS.get("placebo", noun="drill"), load=LoadPlan(per_s=20))
@@ -43,6 +46,7 @@ def rehearse(
     inject: Inject = Inject.REAL,
     on_point: Callable[[Point], None] | None = None,
     abort_if: Callable[[], str] = str,
+    owns_lab: bool = False,
 ) -> DrillResult:
     """Perform a drill in short windows; its home is the lab's."""
     home = home_of(lab)
@@ -56,6 +60,7 @@ def rehearse(
         times=times,
         inject=inject,
         abort_if=abort_if,
+        owns_lab=owns_lab,
     )
 
 
@@ -107,5 +112,5 @@ def _perform_and_signal(root: Path, sends: dict[str, int], drill: Drill) -> None
         return TriageAnswer(cause=drill.cause, state=State.BAD)
 
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    result = rehearse(read_state(root), drill, triage=triage, on_point=at)
+    result = rehearse(read_state(root), drill, triage=triage, times=BRISK, on_point=at)
     os._exit(int(result.exit_code))

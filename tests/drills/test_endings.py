@@ -133,7 +133,7 @@ def test_alarm_takes_the_fault_back_while_the_triage_is_still_thinking(lab):
         raise OSError("too late")
 
     drill = replace(ES_DOWN, budget=Budget(max_s=1.5))
-    result = rehearse(lab, drill, triage=slow)
+    result = rehearse(lab, drill, triage=slow, times=replace(SHORT, fault_s=0.3))
     assert seen == ["healed while thinking"]
     assert result.state is not State.OK
     assert left_behind(lab) == []

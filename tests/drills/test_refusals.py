@@ -157,6 +157,7 @@ def running_drill(lab):
         (open_drill, "is open: its drill got as far as lock"),
         (running_drill, f"held by process {os.getpid()}"),
     ],
+    ids=lambda part: part.__name__ if callable(part) else "rule",
 )
 def test_drill_is_refused_before_anything_is_touched(lab, condition, rule):
     """Each rule ends the drill with exit code 5, without a fault and without one row of load."""

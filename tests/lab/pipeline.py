@@ -10,12 +10,13 @@ import tempfile
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import psycopg
+import pytest
 from opentelemetry.sdk.trace import ReadableSpan, TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -28,8 +29,8 @@ from loomtriage.lab.es_client import ElasticClient
 from loomtriage.lab.jsonlog import EventLog, JsonLines
 from loomtriage.lab.meters import BULK_METRICS, WORKER_METRICS, Meters, warm_bulk, warm_worker
 from loomtriage.lab.state import OWNER_ROLE, database_url
-from loomtriage.lab.worker import build_worker
 from loomtriage.lab.worker_loop import Worker
+from loomtriage.lab.worker_parts import Signals, build_worker
 from loomtriage.lab.worker_settings import read_settings
 from tests.lab.services import free_ports, until
 
@@ -159,13 +160,9 @@ class Watched:
         elastic = ElasticClient(
             "http://elastic.test", "i", provider=provider, transport=httpx.MockTransport(script)
         )
-        self.worker: Worker = build_worker(
-            settings,
-            elastic=elastic,
-            provider=provider,
-            meters=self.meters,
-            log=EventLog(logger=logger, bound={"env": "sandbox", "projection": SEARCH}),
-        )
+        log = EventLog(logger=logger, bound={"env": "sandbox", "projection": SEARCH})
+        signals = Signals(provider=provider, meters=self.meters, log=log)
+        self.worker: Worker = build_worker(settings, elastic=elastic, signals=signals)
 
     def count(self, name: str, **labels: str) -> float:
         """A metric's value, 0 when the series is absent."""
@@ -203,10 +200,7 @@ def refuse(request: httpx.Request) -> httpx.Response:
 @contextmanager
 def skip_without_server() -> Iterator[None]:
     """Turn a machine without PostgreSQL into a skip with its reason."""
-    import pytest
-
-    with suppress(StopIteration):
-        try:
-            yield
-        except Refused as error:
-            pytest.skip(str(error))
+    try:
+        yield
+    except Refused as error:
+        pytest.skip(str(error))

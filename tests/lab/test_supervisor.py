@@ -196,6 +196,7 @@ def test_killing_the_supervisor_leaves_nothing_and_the_next_start_works(lab, own
     with psycopg.connect(second.triage_dsn) as connection:
         assert connection.execute("SELECT lab_id FROM lab_marker").fetchall() == [(second.lab_id,)]
     marks = family(second.supervisor_pid)
+    os.kill(second.supervisor_pid, signal.SIGSTOP)  # even paused it can be taken down
     down(own_root, said.append)
     assert said[-1] == "The lab is down."
     assert gone(marks)

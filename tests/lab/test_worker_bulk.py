@@ -120,7 +120,7 @@ def test_rows_without_a_write_are_not_in_the_request(bench):
 
 
 def test_broken_batch_is_let_go(bench):
-    """Rows of a batch that an exception cut short are held no longer, or they would stay forever."""
+    """Rows of a batch that an exception cut short are held no longer: their lease must end."""
     bench.row()
     watched = bench.worker(always(200), OUTBOX_USE_ES_BULK="1")
     bench.run("ALTER TABLE search_index RENAME TO hidden")

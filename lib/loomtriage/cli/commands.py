@@ -22,7 +22,7 @@ from loomtriage.cli.options import (
     out_dir,
     parameters_of,
 )
-from loomtriage.cli.terminal import say, show
+from loomtriage.cli.terminal import relative, say, show
 from loomtriage.errors import UsageError
 
 app = typer.Typer()
@@ -96,6 +96,7 @@ def drill(  # noqa: PLR0913, PLR0917  (one parameter per documented option)
     seed: Annotated[int, typer.Option(help="Varies the load.", min=0)] = 0,
     lab: Annotated[str, typer.Option(help="Use this running lab instead of an own one.")] = "",
     inject: Annotated[bool, typer.Option(help="--no-inject: apply nothing, as a control.")] = True,
+    example: Annotated[bool, typer.Option(help="Keep the run as the drill's example.")] = False,
     out: Out = "",
     as_json: Json = False,
 ) -> None:
@@ -106,6 +107,9 @@ def drill(  # noqa: PLR0913, PLR0917  (one parameter per documented option)
     from loomtriage.drills.book import DRILLS
     from loomtriage.drills.fault import Inject
     from loomtriage.drills.session import run_drill
+    from loomtriage.model import State
+    from loomtriage.runner.folder import keep_as_example
+    from loomtriage.settings import shipped
 
     if every == bool(name):
         raise UsageError(
@@ -120,6 +124,9 @@ def drill(  # noqa: PLR0913, PLR0917  (one parameter per documented option)
         done = run_drill(chosen, lab_name=lab, seed=seed, inject=mode, out=out_dir(out), say=say)
         show(done.folder, done.verdict, as_json=as_json, drill=done.result.as_json())
         codes.append(int(done.result.exit_code))
+        if example and done.folder and done.result.state is State.OK:
+            kept = keep_as_example(done.folder, shipped("runbooks/examples"), name=chosen)
+            print(f"example   {relative(kept)}")
     raise typer.Exit(max(codes))
 
 
@@ -206,13 +213,19 @@ def doctor(source: Source = "live") -> None:
 def _investigate(
     what: str, parameters: Mapping[str, str], *, out: str, as_json: bool, stages: tuple[str, ...]
 ) -> None:
-    from loomtriage.case import open_case
-    from loomtriage.runner.folder import staging
-    from loomtriage.runner.path import investigate, seal
+    from loomtriage.runner.execute import warm_kernel
 
-    open_case("path", **parameters)
-    with staging(what, out_dir(out)) as folder:
-        found = investigate(folder, parameters=parameters, say=say, stages=stages)
-        final = seal(folder, found)
+    with warm_kernel() as kernel:
+        # Imported only now, so that the kernel warms up meanwhile on the other core.
+        from loomtriage.case import open_case
+        from loomtriage.runner.folder import staging
+        from loomtriage.runner.path import investigate, seal
+
+        open_case("path", **parameters)
+        with staging(what, out_dir(out)) as folder:
+            found = investigate(
+                folder, kernel=kernel, parameters=parameters, say=say, stages=stages
+            )
+            final = seal(folder, found)
     show(final, found.verdict, as_json=as_json)
     raise typer.Exit(found.exit_code)

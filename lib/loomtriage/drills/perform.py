@@ -36,7 +36,7 @@ from loomtriage.drills.setup import Setup, Times, Triage
 from loomtriage.drills.signals import Interrupted, Signals
 from loomtriage.drills.watch import Invalid, watched
 from loomtriage.drills.windows import idle_windows
-from loomtriage.errors import JournalFailed, Refused, TriageError
+from loomtriage.errors import JournalFailed, Refused, SourceUnavailable, TriageError
 from loomtriage.lab.services import status
 from loomtriage.lab.state import is_alive
 from loomtriage.model import Finding, State
@@ -93,6 +93,7 @@ def perform(  # noqa: PLR0913  (the one entry; each argument is one thing a call
     with ExitStack() as held:
         signals = held.enter_context(Signals().caught())
         show = Performance(setup, signals)
+        held.callback(show.stop_load)
         _lock(setup, show, held)
         return _perform(setup, show)
 
@@ -158,7 +159,7 @@ def _forward(setup: Setup, show: Performance, course: _Course) -> None:
     except JournalFailed as error:
         show.fault, course.undurable = None, error
         return
-    except Invalid as error:
+    except (Invalid, SourceUnavailable) as error:
         course.invalid = str(error)
         return
     except Exception as error:  # noqa: BLE001  (whatever breaks, the lab is restored first)
@@ -166,7 +167,7 @@ def _forward(setup: Setup, show: Performance, course: _Course) -> None:
         return
     try:
         _act(setup, show)
-    except Invalid as error:
+    except (Invalid, SourceUnavailable) as error:
         course.invalid = str(error)
     except Exception as error:  # noqa: BLE001  (as above)
         course.broke = _named(error)

@@ -19,6 +19,7 @@ from loomtriage.drills.result import DrillResult, TriageAnswer
 from loomtriage.lab.state import LabState, read_state
 from loomtriage.model import Scope, State, Window
 from loomtriage.model.window import iso
+from loomtriage.runner.execute import Kernel, warm_kernel
 from loomtriage.runner.folder import Staging, staging
 from loomtriage.runner.path import Investigation, investigate, seal
 from loomtriage.settings import settings
@@ -53,8 +54,12 @@ def run_drill(  # noqa: PLR0913  (one argument per option of the command)
     """
     drill: Drill = DRILLS.get(name, noun="drill")
     home = settings().home_dir()
-    with staging(f"drill-{name}", out) as folder, _lab(lab_name, say) as (state, owned):
-        blind = _Blind(folder=folder, source=f"lab:{state.root.name}", say=say)
+    with (
+        staging(f"drill-{name}", out) as folder,
+        _lab(lab_name, say) as (state, owned),
+        warm_kernel() as kernel,
+    ):
+        blind = _Blind(folder=folder, kernel=kernel, source=f"lab:{state.root.name}", say=say)
         result = perform(
             drill,
             state,
@@ -75,8 +80,8 @@ def run_drill(  # noqa: PLR0913  (one argument per option of the command)
 class _Blind:
     """The path as a triage callable; remembers what it found."""
 
-    def __init__(self, *, folder: Staging, source: str, say: Say) -> None:
-        self._folder, self._source, self._say = folder, source, say
+    def __init__(self, *, folder: Staging, kernel: Kernel, source: str, say: Say) -> None:
+        self._folder, self._kernel, self._source, self._say = folder, kernel, source, say
         self.found: Investigation | None = None
 
     def answer(self, window: Window, baseline: Window) -> TriageAnswer:
@@ -86,7 +91,9 @@ class _Blind:
             "end": iso(window.end),
             "baseline": iso(baseline.start),
         }
-        self.found = investigate(self._folder, parameters=parameters, say=self._say)
+        self.found = investigate(
+            self._folder, kernel=self._kernel, parameters=parameters, say=self._say
+        )
         verdict = self.found.verdict
         scope, step = verdict["scope"], verdict["step"]
         return TriageAnswer(

@@ -11,14 +11,14 @@ import sys
 import tarfile
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from urllib.request import urlopen
 
-Say = Callable[[str], None]
+from loomtriage.lab.patience import SILENCE_S, Patience, Say
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +40,6 @@ PINNED: Mapping[tuple[str, str], Tarball] = MappingProxyType(
 )
 """By platform and machine. Only this hash could be confirmed; no other is trusted."""
 
-_SILENCE_S = 2.5
 _GIVE_UP_S = 300
 
 
@@ -50,15 +49,15 @@ def from_debian(cache: Path, say: Say) -> bool:
         return False
     with tempfile.TemporaryDirectory(prefix=".apt-", dir=cache) as scratch:
         work = Path(scratch)
-        apt = _private_apt(work)
-        say("Fetching the Prometheus package of this distribution (about 20 MB)")
+        apt, patience = _private_apt(work), Patience(say)
+        patience.say("Fetching the Prometheus package of this distribution (about 20 MB)")
         # A foreign source in the list may fail here and the package still be there.
-        _run((*apt, "update"), work, say)
+        _run((*apt, "update"), work, patience)
         # The checker is a package of its own since Debian 13, inside the server's before.
         for package in ("prometheus", "promtool"):
-            _run((*apt, "download", package), work, say)
+            _run((*apt, "download", package), work, patience)
         for archive in work.glob("*.deb"):
-            _run(("dpkg", "-x", str(archive), str(work / "root")), work, say)
+            _run(("dpkg", "-x", str(archive), str(work / "root")), work, patience)
         return _install(cache, programs=work / "root/usr/bin", web=work / "root/usr/share")
 
 
@@ -74,7 +73,7 @@ def from_tarball(cache: Path, say: Say, *, tarball: Tarball) -> bool:
         archive = Path(scratch) / "prometheus.tar.gz"
         say(f"Fetching {tarball.url.rpartition('/')[2]} (about 100 MB)")
         try:
-            digest = _download(tarball.url, archive, say)
+            digest = _download(tarball.url, archive, Patience(say))
         except OSError as error:
             say(f"It could not be fetched: {error}")
             return False
@@ -102,34 +101,32 @@ def _private_apt(work: Path) -> tuple[str, ...]:
     return ("apt-get", "-qq", *(f"-o{name}={value}" for name, value in options.items() if value))
 
 
-def _run(command: tuple[str, ...], work: Path, say: Say) -> None:
+def _run(command: tuple[str, ...], work: Path, patience: Patience) -> None:
     """Run a step, never silent for long; whether it worked shows in what it leaves behind."""
     with (work / "log").open("ab") as log:
         process = subprocess.Popen(
             command, cwd=work, stdin=subprocess.DEVNULL, stdout=log, stderr=log
         )
-        started = time.monotonic()
+        deadline = time.monotonic() + _GIVE_UP_S
         try:
-            while time.monotonic() - started < _GIVE_UP_S:
+            while time.monotonic() < deadline:
                 with suppress(subprocess.TimeoutExpired):
-                    process.wait(_SILENCE_S)
+                    process.wait(0.2)
                     return
-                say(f"  ... still fetching after {time.monotonic() - started:.0f} s")
+                patience.still("still fetching")
         finally:
             process.kill()
             process.wait()
 
 
-def _download(url: str, target: Path, say: Say) -> str:
-    digest, told = hashlib.sha256(), time.monotonic()
+def _download(url: str, target: Path, patience: Patience) -> str:
+    digest = hashlib.sha256()
     # The address is pinned above, with the hash of what must come back.
-    with urlopen(url, timeout=_SILENCE_S) as answer, target.open("wb") as file:  # noqa: S310
-        while chunk := answer.read(1 << 20):
+    with urlopen(url, timeout=SILENCE_S) as answer, target.open("wb") as file:  # noqa: S310
+        while chunk := answer.read(1 << 18):
             digest.update(chunk)
             file.write(chunk)
-            if time.monotonic() - told > _SILENCE_S:
-                told = time.monotonic()
-                say(f"  ... {file.tell() / 1e6:.0f} MB so far")
+            patience.still(f"{file.tell() / 1e6:.0f} MB so far")
     return digest.hexdigest()
 
 

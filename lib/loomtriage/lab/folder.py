@@ -5,17 +5,15 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 from loomtriage.errors import Refused, TriageError
 from loomtriage.lab.alive import wait_gone
 from loomtriage.lab.lock import lock_file
+from loomtriage.lab.patience import Say
 from loomtriage.lab.services import leftovers, services_file
 from loomtriage.lab.state import state_file
-
-Say = Callable[[str], None]
 
 
 def make_folder(root: Path) -> Path:
@@ -62,5 +60,3 @@ def clear(root: Path) -> None:
     previous.mkdir()
     for log in logs.glob("*.log"):
         log.rename(previous / log.name)
-
-

@@ -11,29 +11,27 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
-from loomtriage.errors import Refused, TriageError, UsageError
+from loomtriage.errors import TriageError, UsageError
 from loomtriage.lab import ports as lab_ports
 from loomtriage.lab.accounts import must_reach
 from loomtriage.lab.alive import started, wait_gone
 from loomtriage.lab.children import PLAIN
 from loomtriage.lab.folder import clear, end_leftovers, make_folder
-from loomtriage.lab.lock import claim, lock_file, lock_holder, signer
+from loomtriage.lab.lock import claim, lock_holder, sign, signer
+from loomtriage.lab.patience import SILENCE_S, Patience, Say
 from loomtriage.lab.plan import Owner, Plan, plan_file, write_plan
 from loomtriage.lab.postgres import find_server, system_bin, wheel_bin
 from loomtriage.lab.prometheus import find_prometheus
 from loomtriage.lab.services import last_lines, leftovers, services_file, status
 from loomtriage.lab.state import LabState, read_state, state_file
 
-Say = Callable[[str], None]
-
-_SILENCE_S = 2.5
 _START_S = 120.0
 _STOP_S = 45.0
 _RACES = 2
@@ -166,33 +164,36 @@ def _ports(mode: str) -> Mapping[str, int]:
 def _start(plan: Plan, *, lock: int, say: Say) -> LabState:
     clear(plan.root)
     write_plan(plan)
+    sign(lock, os.getpid())
+    say("Starting the services")
     told, report = os.pipe()
     try:
-        _launch(plan.root, lock=lock, report=report)
+        starter = _launch(plan.root, lock=lock, report=report)
     finally:
         os.close(report)
     try:
         with os.fdopen(told) as pipe:
             _listen(plan.root, pipe.fileno(), say)
     except BaseException:  # interrupted, too: what did not become ready must not stay
-        supervisor = signer(lock)
-        if supervisor != os.getpid():
-            _end_supervisor(supervisor, say)
+        starter.kill()
+        starter.wait()
+        if signer(lock) != os.getpid():
+            _end_supervisor(signer(lock), say)
         end_leftovers(plan.root, say)
         raise
+    starter.wait()
     return read_state(plan.root)
 
 
-def _launch(root: Path, *, lock: int, report: int) -> None:
-    """Start the supervisor; it leaves us at once, so that nothing here has to wait for its end."""
+def _launch(root: Path, *, lock: int, report: int) -> subprocess.Popen[bytes]:
+    """Start the supervisor; it forks away, so that nobody here has to wait for its end."""
     log = os.open(root / "logs" / "supervisor.log", os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     try:
-        subprocess.run(
+        return subprocess.Popen(
             (
                 *(sys.executable, "-m", "loomtriage.lab.supervisor"),
                 *("--root", str(root), "--lock-fd", str(lock), "--report-fd", str(report)),
             ),
-            check=False,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -200,7 +201,6 @@ def _launch(root: Path, *, lock: int, report: int) -> None:
             cwd=root,
             start_new_session=True,
             pass_fds=(lock, report),
-            timeout=30,
         )
     finally:
         os.close(log)
@@ -227,9 +227,10 @@ def _facts(root: Path, pipe: int, say: Say) -> Iterator[Mapping[str, object]]:
     """The supervisor's reports, one JSON line each, until the pipe ends."""
     began, rest = time.monotonic(), b""
     while True:
-        if not select.select([pipe], [], [], _SILENCE_S)[0]:
+        if not select.select([pipe], [], [], SILENCE_S)[0]:
             passed_s = time.monotonic() - began
-            names = ", ".join(s.name for s in status(root) if s.state in _AWAITED) or "supervisor"
+            waiting = [service.name for service in status(root) if service.state in _AWAITED]
+            names = ", ".join(waiting) or "the empty database"
             if passed_s > _START_S:
                 raise TriageError(
                     f"The lab was not ready after {passed_s:.0f} s; it waited for {names}.",
@@ -247,13 +248,14 @@ def _facts(root: Path, pipe: int, say: Say) -> Iterator[Mapping[str, object]]:
 
 def _end_supervisor(pid: int, say: Say) -> None:
     """Ask a supervisor to end its lab, kill it when it does not: its services end with it."""
-    mark, began = started(pid), time.monotonic()
+    mark, deadline, patience = started(pid), time.monotonic() + _STOP_S, Patience(say)
+    if mark is None:
+        return
     with suppress(ProcessLookupError):
         os.kill(pid, signal.SIGTERM)
         os.kill(pid, signal.SIGCONT)  # paused, it would not hear the first
-    while not wait_gone(pid, mark, wait_s=_SILENCE_S):
-        passed_s = time.monotonic() - began
-        say(f"  ... waiting for its end ({passed_s:.0f} s)")
-        if passed_s > _STOP_S:
+    while not wait_gone(pid, mark, wait_s=0.2):
+        patience.still("waiting for its end")
+        if time.monotonic() > deadline:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)

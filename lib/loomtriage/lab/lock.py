@@ -36,14 +36,14 @@ def claim(root: Path) -> int:
                 f"A lab is up at {root} already (process {holder}).",
                 hint="Use it, take it down (loomtriage lab down), or start one under another name.",
             ) from None
-        sign(lock)
+        sign(lock, os.getpid())
         return lock
 
 
-def sign(lock: int) -> None:
+def sign(lock: int, pid: int) -> None:
     """Write into the lock's file who holds it now."""
     os.ftruncate(lock, 0)
-    os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
+    os.pwrite(lock, f"{pid}\n".encode(), 0)
 
 
 def signer(lock: int) -> int:

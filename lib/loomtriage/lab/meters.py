@@ -9,43 +9,9 @@ from prometheus_client.gc_collector import GCCollector
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
-from loomtriage.contract.catalogue import METRICS, Metric, MetricType
+from loomtriage.contract.catalogue import BY_ID, Metric, MetricType
 
 BULK_BUCKETS_S = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0)
-
-_COUNTER, _GAUGE = MetricType.COUNTER, MetricType.GAUGE
-
-LAB_METRICS: tuple[Metric, ...] = (
-    Metric(
-        id="dead_letter",
-        name="outbox_dead_letter_events",
-        type=_GAUGE,
-        unit="rows",
-        labels=("projection",),
-        worse=+1,
-        floor=1.0,
-        says="rows that failed for good and were not replayed",
-    ),
-    Metric(
-        id="contention",
-        name="outbox_db_contention_total",
-        type=_COUNTER,
-        unit="refusals",
-        labels=("projection", "reason"),
-        worse=+1,
-        says="claims and acknowledgements that found their rows locked by another session",
-    ),
-    Metric(
-        id="trace_export_failures",
-        name="outbox_trace_export_failures_total",
-        type=_COUNTER,
-        unit="exports",
-        labels=("projection",),
-        worse=+1,
-        says="batches of spans that the trace collector did not take",
-    ),
-)
-"""Metrics that only our lab has; an entry of the same id in the catalogue wins."""
 
 WORKER_METRICS = (
     "processed",
@@ -86,8 +52,7 @@ class Meters:
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=self.registry)
         self._bound = bound
-        known = {metric.id: metric for metric in (*LAB_METRICS, *METRICS)}
-        self._metrics = {name: known[name] for name in ids}
+        self._metrics = {name: BY_ID[name] for name in ids}
         self._counters: dict[str, Counter] = {}
         self._gauges: dict[str, Gauge] = {}
         self._histograms: dict[str, Histogram] = {}

@@ -13,7 +13,8 @@ from pathlib import Path
 from urllib.parse import quote
 
 from loomtriage.errors import Refused
-from loomtriage.lab.fetch import Say, from_debian, from_release
+from loomtriage.lab.fetch import from_debian, from_release
+from loomtriage.lab.patience import Say
 from loomtriage.lab.state import ENV
 
 Fetch = Callable[[Path, Say], bool]

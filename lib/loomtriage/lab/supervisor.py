@@ -194,10 +194,11 @@ def _hear(supervisor: Supervisor, wake: socket.socket) -> None:
 
 def _detach(lock_fd: int) -> None:
     """Leave the process that started us, so that nobody has to wait for our end."""
-    if os.fork():
+    pid = os.fork()
+    if pid:
+        sign(lock_fd, pid)
         os._exit(0)
     os.set_inheritable(lock_fd, False)  # noqa: FBT003 - the system's own signature
-    sign(lock_fd)
 
 
 def main() -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 import uuid
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from opentelemetry.context import Context
@@ -39,7 +40,7 @@ class Taker:
     meters: Meters
     log: EventLog
     tracer: Tracer
-    identity: dict[str, str]
+    identity: Mapping[str, str]
     size: int
     broken_pause_s: float | None = None
     _looked_at: float = field(default=0.0, init=False)

@@ -7,112 +7,27 @@ from __future__ import annotations
 
 import logging
 import os
-import random
 import signal
 import sys
-import time
 from collections.abc import Mapping
 from dataclasses import replace
 
 import psycopg
-from opentelemetry.sdk.trace import TracerProvider
 from prometheus_client import start_http_server
 
-from loomtriage.contract.keys import OUTBOX_TABLES, SEARCH
+from loomtriage.contract.keys import SEARCH
 from loomtriage.contract.spans import OBS_SCHEMA, SEARCH_SERVICE
 from loomtriage.errors import SourceUnavailable, TriageError, UsageError
-from loomtriage.lab.batch import Desk, Held, identity_of
-from loomtriage.lab.bulk import Bulk
-from loomtriage.lab.claims import Claims
 from loomtriage.lab.db_sessions import Sessions, guard_environment, shown_dsn
 from loomtriage.lab.es_client import ElasticClient
 from loomtriage.lab.jsonlog import EventLog, start_logging
 from loomtriage.lab.meters import BULK_METRICS, WORKER_METRICS, Meters, warm_bulk, warm_worker
-from loomtriage.lab.projection import PerEvent
-from loomtriage.lab.runtime import Runtime, serve_runtime
-from loomtriage.lab.settle import Settler
-from loomtriage.lab.taking import Taker
+from loomtriage.lab.runtime import serve_runtime
 from loomtriage.lab.telemetry import plan_tracing, start_tracing
-from loomtriage.lab.upkeep import Upkeep
-from loomtriage.lab.worker_loop import Worker
+from loomtriage.lab.worker_parts import Signals, build_worker
 from loomtriage.lab.worker_settings import WorkerSettings, read_settings
 
-TRACER = "wordloom.search_outbox_worker"
-MAX_LOCK_WAIT_S = 2.0
-
-
-def build_worker(
-    settings: WorkerSettings,
-    *,
-    elastic: ElasticClient,
-    provider: TracerProvider,
-    meters: Meters,
-    log: EventLog,
-) -> Worker:
-    """Join the parts of a worker; nothing is started."""
-    # A statement that waits longer than the claim lasts would only come too late.
-    lock_timeout_s = min(MAX_LOCK_WAIT_S, settings.lease_s / 2)
-    sessions = Sessions(settings.dsn, name=settings.worker_id, lock_timeout_s=lock_timeout_s)
-    runtime = Runtime(
-        projection=SEARCH,
-        worker_id=settings.worker_id,
-        max_silence_s=settings.max_silence_s,
-        failures_before_draining=settings.ping_failures_before_draining,
-        ping_elastic=(lambda: elastic.ping(1.0)) if settings.is_es_required else (lambda: ""),
-    )
-    claims = Claims(
-        sessions=sessions,
-        table=OUTBOX_TABLES[SEARCH],
-        owner=settings.worker_id,
-        lease_s=settings.lease_s,
-        max_processing_s=settings.max_processing_s,
-    )
-    identity = identity_of(env=settings.env, worker_id=settings.worker_id, index=settings.index)
-    held, tracer = Held(), provider.get_tracer(TRACER)
-    desk = Desk(
-        sessions=sessions,
-        claims=claims,
-        elastic=elastic,
-        settler=Settler(
-            claims=claims,
-            meters=meters,
-            log=log,
-            policy=settings.retry,
-            draw=random.SystemRandom().random,
-            now=time.time,
-        ),
-        tracer=tracer,
-        log=log,
-        identity=identity,
-        held=held,
-        stop=runtime.stop,
-    )
-    bulk, per_event = Bulk(desk, meters), PerEvent(desk, concurrency=settings.concurrency)
-    return Worker(
-        settings=settings,
-        runtime=runtime,
-        taker=Taker(
-            claims=claims,
-            held=held,
-            meters=meters,
-            log=log,
-            tracer=tracer,
-            identity=identity,
-            size=settings.batch_size,
-            broken_pause_s=settings.broken_claim_s,
-        ),
-        desk=desk,
-        upkeep=Upkeep(
-            claims=claims,
-            held=held,
-            meters=meters,
-            runtime=runtime,
-            log=log,
-            reclaim_interval_s=settings.reclaim_interval_s,
-        ),
-        meters=meters,
-        process=bulk.process if settings.is_bulk else per_event.process,
-    )
+LOGGER = "loomtriage.lab.worker"
 
 
 def checked_env(settings: WorkerSettings) -> WorkerSettings:
@@ -148,18 +63,10 @@ def serve_metrics(meters: Meters, port: int) -> None:
         ) from error
 
 
-def run_worker(env: Mapping[str, str]) -> None:
-    """Run one worker to its end.
-
-    Raises:
-        TriageError: it could not start.
-    """
-    settings = read_settings(env)
-    start_logging(settings.log_level)
-    logger = logging.getLogger("loomtriage.lab.worker")
-    settings = checked_env(settings)
+def open_signals(env: Mapping[str, str], settings: WorkerSettings) -> Signals:
+    """Start tracing, make the metrics and the log; the caller shuts the provider down."""
     log = EventLog(
-        logger=logger,
+        logger=logging.getLogger(LOGGER),
         bound={
             "layer": "worker",
             "env": settings.env,
@@ -177,20 +84,33 @@ def run_worker(env: Mapping[str, str]) -> None:
         log=log,
         count_loss=lambda: meters.add("trace_export_failures"),
     )
-    elastic = ElasticClient(settings.elastic_url, settings.index, provider=provider)
-    worker = build_worker(settings, elastic=elastic, provider=provider, meters=meters, log=log)
+    return Signals(provider=provider, meters=meters, log=log)
+
+
+def run_worker(env: Mapping[str, str]) -> None:
+    """Run one worker to its end.
+
+    Raises:
+        TriageError: it could not start.
+    """
+    settings = read_settings(env)
+    start_logging(settings.log_level)
+    settings = checked_env(settings)
+    signals = open_signals(env, settings)
+    elastic = ElasticClient(settings.elastic_url, settings.index, provider=signals.provider)
+    worker = build_worker(settings, elastic=elastic, signals=signals)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda got, _: worker.runtime.ask_to_stop(signal.Signals(got).name))
     try:
-        announce(log, settings)
-        serve_metrics(meters, settings.metrics_port)
+        announce(signals.log, settings)
+        serve_metrics(signals.meters, settings.metrics_port)
         worker.start_upkeep()
         serve_runtime(worker.runtime, settings.http_port)
         worker.stop_within_grace()
         worker.run()
         worker.close()
     finally:
-        provider.shutdown()
+        signals.provider.shutdown()
 
 
 def announce(log: EventLog, settings: WorkerSettings) -> None:
@@ -222,7 +142,7 @@ def main() -> None:
     try:
         run_worker(os.environ)
     except TriageError as error:
-        logging.getLogger("loomtriage.lab.worker").error("%s", error)  # noqa: TRY400  the sentence and its hint say all
+        logging.getLogger(LOGGER).error("%s", error)  # noqa: TRY400  the sentence and its hint say all
         sys.exit(int(error.exit_code))
 
 

@@ -58,9 +58,6 @@ def read_settings(env: Mapping[str, str]) -> WorkerSettings:
     """
     metrics_port = int(_number(env, "OUTBOX_METRICS_PORT", 9108))
     lease_s = _number(env, "OUTBOX_LEASE_SECONDS", 30.0, least=0.2)
-    poll_s = _number(env, "OUTBOX_POLL_INTERVAL_SECONDS", 1.0, least=0.01)
-    if env.get("OUTBOX_POLL_INTERVAL_MS"):
-        poll_s = _number(env, "OUTBOX_POLL_INTERVAL_MS", 0, least=10) / 1000
     size_name = "OUTBOX_BULK_SIZE" if env.get("OUTBOX_BULK_SIZE") else "OUTBOX_BATCH_SIZE"
     return WorkerSettings(
         dsn=plain_dsn(env.get("DATABASE_URL", "")),
@@ -72,7 +69,7 @@ def read_settings(env: Mapping[str, str]) -> WorkerSettings:
         worker_id=(env.get("OUTBOX_WORKER_ID") or f"{socket.gethostname()}:{os.getpid()}")[:120],
         batch_size=int(_number(env, size_name, 100, least=1)),
         concurrency=int(_number(env, "OUTBOX_CONCURRENCY", 1, least=1)),
-        poll_s=poll_s,
+        poll_s=_poll_s(env),
         is_bulk=_flag(env, "OUTBOX_USE_ES_BULK"),
         lease_s=lease_s,
         max_processing_s=_number(env, "OUTBOX_MAX_PROCESSING_SECONDS", max(300.0, 10 * lease_s)),
@@ -91,6 +88,12 @@ def read_settings(env: Mapping[str, str]) -> WorkerSettings:
         else None,
         process_sleep_s=_number(env, "OUTBOX_EXPERIMENT_PROCESS_SLEEP_SECONDS", 0.0),
     )
+
+
+def _poll_s(env: Mapping[str, str]) -> float:
+    if env.get("OUTBOX_POLL_INTERVAL_MS"):
+        return _number(env, "OUTBOX_POLL_INTERVAL_MS", 0, least=10) / 1000
+    return _number(env, "OUTBOX_POLL_INTERVAL_SECONDS", 1.0, least=0.01)
 
 
 def _retry(env: Mapping[str, str]) -> RetryPolicy:

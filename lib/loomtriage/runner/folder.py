@@ -16,7 +16,7 @@ from pathlib import Path
 from loomtriage.errors import UsageError
 from loomtriage.model import Window
 from loomtriage.model.window import iso
-from loomtriage.sources.manifest import NAME, SCHEMA, digest
+from loomtriage.sources.manifest import NAME, SCHEMA, digest, read_manifest
 
 VERSIONS_OF = ("loomtriage", "pandas", "numpy", "papermill", "matplotlib", "duckdb")
 
@@ -127,3 +127,32 @@ def list_runs(out: Path) -> list[dict[str, str]]:
             }
         )
     return rows
+
+
+EXAMPLE_KEEPS = ("verdict.json", "handover.json", "drill.json", "summary.md", "report.html", "tape")
+"""What an example needs to be looked at and played back; the rest a play-back makes again."""
+
+
+def keep_as_example(run: Path, examples: Path, *, name: str) -> Path:
+    """Copy a sealed run to `examples/name`, without what a play-back makes again; the new folder.
+
+    The manifest stays the run's own, its list of files shortened. An older example of that name
+    is replaced.
+
+    Raises:
+        BundleDamaged: the run does not match its manifest.
+    """
+    manifest = read_manifest(run)
+    manifest.verify(run)
+    kept = {f: e for f, e in manifest.files.items() if f.split("/")[0] in EXAMPLE_KEEPS}
+    target, fresh = examples / name, examples / f".{name}.partial"
+    shutil.rmtree(fresh, ignore_errors=True)
+    for file in kept:
+        (fresh / file).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(run / file, fresh / file)
+    content = manifest.model_copy(update={"files": kept}).model_dump(by_alias=True)
+    text = json.dumps(content, indent=1, sort_keys=True, ensure_ascii=True) + "\n"
+    (fresh / NAME).write_text(text, encoding="utf-8")
+    shutil.rmtree(target, ignore_errors=True)
+    fresh.rename(target)
+    return target

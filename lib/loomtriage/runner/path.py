@@ -18,7 +18,7 @@ from loomtriage.model.verdict import EXIT_OF_STATE
 from loomtriage.report.canvas import Chart
 from loomtriage.report.page import Page, Section, html, markdown
 from loomtriage.report.tables import Table
-from loomtriage.runner.execute import run_notebook, warm_kernel
+from loomtriage.runner.execute import Kernel, run_notebook
 from loomtriage.runner.folder import Staging, windows_json
 from loomtriage.runner.scan import refuse_secrets
 from loomtriage.runner.ticking import ticking
@@ -63,11 +63,16 @@ class Investigation:
 
 
 def investigate(
-    folder: Staging, *, parameters: Mapping[str, str], say: Say, stages: tuple[str, ...] = ()
+    folder: Staging,
+    *,
+    kernel: Kernel,
+    parameters: Mapping[str, str],
+    say: Say,
+    stages: tuple[str, ...] = (),
 ) -> Investigation:
     """Run the stages' notebooks on a source and put their results into the staging folder.
 
-    Parameters are validated before a kernel starts.
+    Parameters are validated before the kernel sees any of them.
 
     Raises:
         UsageError: a parameter does not make sense.
@@ -76,20 +81,21 @@ def investigate(
     case = open_case("path", **parameters)
     chosen = stages or STAGES.names
     sections: list[Section] = []
-    with warm_kernel(folder.path) as kernel:
-        say(f"window {case.window}")
-        for stage in chosen:
-            started = time.monotonic()
-            failure: TriageError | None = None
-            given = {**parameters, "handover": "."}
-            try:
-                with ticking(say, stage):
-                    run_notebook(stage, folder.path, kernel=kernel, parameters=given)
-            except NotebookFailed as error:
-                failure = error
-            section = _section(folder.path, stage, failure, seconds=time.monotonic() - started)
-            sections.append(section)
-            say(f"{stage:<10}{section.verdict.state:<8}{section.verdict.headline}")
+    say(f"window {case.window}")
+    with ticking(say, "the kernel's start"):
+        kernel.move_to(folder.path)
+    for stage in chosen:
+        started = time.monotonic()
+        failure: TriageError | None = None
+        given = {**parameters, "handover": "."}
+        try:
+            with ticking(say, stage):
+                run_notebook(stage, folder.path, kernel=kernel, parameters=given)
+        except NotebookFailed as error:
+            failure = error
+        section = _section(folder.path, stage, failure, seconds=time.monotonic() - started)
+        sections.append(section)
+        say(f"{stage:<10}{section.verdict.state:<8}{section.verdict.headline}")
     verdict = build_verdict(case, folder.path, tuple(sections))
     folder.write_json("verdict.json", verdict)
     return Investigation(

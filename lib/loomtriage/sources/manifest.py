@@ -118,7 +118,7 @@ def read_manifest(folder: Path) -> Manifest:
         ) from None
     if manifest.schema_number != SCHEMA:
         raise BundleDamaged(
-            f"{folder.name}/{NAME} has schema {manifest.schema_number}, this program reads {SCHEMA}.",
+            f"{folder.name}/{NAME} has schema {manifest.schema_number}, not {SCHEMA}.",
             hint="Use the version of loomtriage that wrote it.",
         )
     return manifest

@@ -6,11 +6,14 @@ its play-back parse the same bytes.
 
 from __future__ import annotations
 
+import gzip
 import hashlib
+import io
 import json
 import os
 import re
 import threading
+import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -24,7 +27,7 @@ from loomtriage.sources.redact import redact, redact_bytes
 Media = Literal["json", "jsonl", "txt"]
 INDEX = "index.jsonl"
 MAX_MEMBER_BYTES = 256 * 1024 * 1024
-_MEMBER = re.compile(r"^\d{1,6}-[0-9a-f]{12}\.(json|jsonl|txt)$")
+_MEMBER = re.compile(r"^\d{1,6}-[0-9a-f]{12}\.(json|jsonl|txt)\.gz$")
 
 
 class Unreadable(Exception):
@@ -113,7 +116,9 @@ class Playback:
 class Recording:
     """Asks, redacts, and keeps the answer; a question that is recorded already is not asked again.
 
-    Answers stand in `<n>-<sha12>.<ext>`, their list in `index.jsonl`; files are private.
+    Answers stand in `<n>-<sha12>.<ext>.gz`, their list in `index.jsonl`; files are private. They
+    are packed because spans and lines repeat themselves: about a twentieth remains. The hash is
+    that of the packed bytes, so that it is checked before anything unpacks them.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -129,8 +134,9 @@ class Recording:
             if known is not None:
                 return _play(self._folder, known)
             answer = ask().redacted()
-            digest = hashlib.sha256(answer.body).hexdigest()
-            name = f"{len(self._entries) + 1:04d}-{digest[:12]}.{answer.media}"
+            packed = gzip.compress(answer.body, mtime=0)
+            digest = hashlib.sha256(packed).hexdigest()
+            name = f"{len(self._entries) + 1:04d}-{digest[:12]}.{answer.media}.gz"
             entry: dict[str, object] = {
                 "key": key,
                 "file": name,
@@ -141,7 +147,7 @@ class Recording:
                 "caveats": list(answer.caveats),
             }
             # Body first: an index line never names a file that is not there.
-            _append(self._folder / name, answer.body, flags=os.O_EXCL)
+            _append(self._folder / name, packed, flags=os.O_EXCL)
             line = json.dumps(entry, sort_keys=True) + "\n"
             _append(self._folder / INDEX, line.encode(), flags=os.O_APPEND)
             self._entries[key] = entry
@@ -174,12 +180,13 @@ def _play(folder: Path, entry: dict[str, object]) -> RawAnswer:
     if not _MEMBER.match(name):
         raise _damaged(f"{INDEX} names the file {name[:60]!r}")
     try:
-        body = read_file(folder / name, max_bytes=MAX_MEMBER_BYTES).data
+        packed = read_file(folder / name, max_bytes=MAX_MEMBER_BYTES).data
     except OSError as error:
         raise _damaged(f"{name} cannot be read ({type(error).__name__})") from None
-    found = hashlib.sha256(body).hexdigest()
+    found = hashlib.sha256(packed).hexdigest()
     if found != expected:
         raise _damaged(f"{name} has SHA-256 {found}, recorded was {expected[:64]}")
+    body = _unpack(packed, name)
     caveats = entry.get("caveats", [])
     try:
         fetched_at = datetime.fromisoformat(str(entry["fetched_at"]))
@@ -195,8 +202,19 @@ def _play(folder: Path, entry: dict[str, object]) -> RawAnswer:
     )
 
 
+def _unpack(packed: bytes, name: str) -> bytes:
+    try:
+        with gzip.open(io.BytesIO(packed)) as file:
+            body = file.read(MAX_MEMBER_BYTES + 1)
+    except (OSError, EOFError, zlib.error) as error:
+        raise _damaged(f"{name} cannot be unpacked ({type(error).__name__})") from None
+    if len(body) > MAX_MEMBER_BYTES:
+        raise _damaged(f"{name} holds more than {MAX_MEMBER_BYTES} bytes")
+    return body
+
+
 def _media(name: str) -> Media:
-    ending = name.rpartition(".")[2]
+    ending = name.removesuffix(".gz").rpartition(".")[2]
     return "jsonl" if ending == "jsonl" else "txt" if ending == "txt" else "json"
 
 

@@ -63,7 +63,9 @@ def locate(case: Case) -> StageResult:
             "step": _named(step, steps) if step else {},
             "trace_ids": found,
             "failing_trace_ids": _failing_ids(inside)[:TRACE_IDS_HANDED_ON],
-            "first_error_span": iso(first.to_pydatetime()) if step and first is not None else "",
+            "first_error_span": iso(first.to_pydatetime(warn=False))
+            if step and first is not None
+            else "",
             "metric_to_trace": _coverage(case, inside),
         },
         source=case.source,
@@ -206,7 +208,7 @@ def _examples(spans: pd.DataFrame, found: list[str]) -> Table:
         rows.append(
             (
                 trace_id,
-                iso(mine["start"].min().to_pydatetime()),
+                iso(mine["start"].min().to_pydatetime(warn=False)),
                 f"{len(bad)}/{len(mine)}",
                 message[:200],
             )

@@ -1,0 +1,77 @@
+"""nbval: the notebooks run cell by cell on the recorded run, and say the same each time."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+FOLDER = Path(__file__).resolve().parent.parent / "notebooks"
+NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
+SHOWN = {"verdict", "evidence"}
+
+
+def _nbval(folder: Path) -> subprocess.CompletedProcess[str]:
+    # A process of its own: nbval keeps one kernel per file, which xdist would tear apart.
+    plain = ("-p", "no:xdist", "-p", "no:cacheprovider", "-c", "/dev/null", "--color=no")
+    return subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "pytest",
+            "-q",
+            *plain,
+            "--nbval-lax",
+            "--nbval-current-env",
+            folder,
+        ],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def _execute(source: Path, target: Path) -> None:
+    """Run a notebook once and keep what it showed, marked to be compared."""
+    notebook = nbformat.read(source, as_version=4)
+    NotebookClient(notebook, timeout=60, kernel_name="python3").execute()
+    for cell in notebook.cells:
+        tags = cell.metadata.get("tags", [])
+        if SHOWN & set(tags):
+            cell.metadata["tags"] = [*tags, "nbval-check-output"]
+    nbformat.write(notebook, target)
+
+
+@pytest.fixture(scope="module")
+def executed(tmp_path_factory):
+    """The notebooks as they were left by one run on the recorded example."""
+    folder = tmp_path_factory.mktemp("executed")
+    for path in NOTEBOOKS:
+        _execute(path, folder / path.name)
+    return folder
+
+
+def test_a_changed_verdict_is_noticed(executed, tmp_path):
+    """nbval fails when a notebook shows another verdict than before."""
+    path = tmp_path / NOTEBOOKS[0].name
+    shutil.copy(executed / path.name, path)
+    text, changed = re.subn(r'"text/plain": \[\n\s+"', r"\g<0>NOT ", path.read_text("utf-8"))
+    assert changed
+    path.write_text(text, encoding="utf-8")
+    told = _nbval(tmp_path)
+    assert told.returncode == 1, told.stdout + told.stderr
+    assert "Cell outputs differ" in told.stdout
+
+
+def test_notebooks_run_and_show_the_same_again(executed):
+    """Every cell runs, and verdicts, charts and tables are the same, byte for byte."""
+    told = _nbval(executed)
+    assert told.returncode == 0, told.stdout[-6000:] + told.stderr
+    assert re.search(r"\d+ passed", told.stdout)
