@@ -59,7 +59,7 @@ def executed(tmp_path_factory):
 
 
 def test_a_changed_verdict_is_noticed(executed, tmp_path):
-    """nbval fails when a notebook shows another verdict than before."""
+    """The comparison fails when a notebook shows another verdict than before."""
     path = tmp_path / NOTEBOOKS[0].name
     shutil.copy(executed / path.name, path)
     text, changed = re.subn(r'"text/plain": \[\n\s+"', r"\g<0>NOT ", path.read_text("utf-8"))

@@ -6,7 +6,6 @@ import re
 import shlex
 from pathlib import Path
 
-import click
 import pytest
 import typer
 
@@ -47,9 +46,9 @@ def _targets() -> set[str]:
     return set(re.findall(r"^([a-z][a-z-]*):", text, re.MULTILINE))
 
 
-def _walk(words: list[str]) -> tuple[click.Command, list[str]]:
-    """The click command that a line means, and the words left for it."""
-    command: click.Command = typer.main.get_command(app)
+def _walk(words: list[str]):
+    """The command that a line means, and the words left for it."""
+    command = typer.main.get_command(app)
     rest = words[1:]
     while rest and hasattr(command, "commands"):
         assert rest[0] in command.commands, f"{rest[0]} is no command of {command.name}"

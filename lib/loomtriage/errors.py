@@ -51,12 +51,6 @@ class SourceUnavailable(TriageError):
     exit_code = Exit.NO_DATA
 
 
-class QueryRejected(TriageError):
-    """A source answered, and refused the question."""
-
-    exit_code = Exit.NO_DATA
-
-
 class ContractBroken(TriageError):
     """An answer has another shape than the contract says."""
 

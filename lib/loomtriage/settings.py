@@ -22,7 +22,6 @@ class Settings(BaseSettings):
         jaeger_url: base URL of the Jaeger query API.
         logs: log file, folder or glob.
         database_env: NAME of the environment variable that holds the outbox DSN (never the DSN).
-        grafana_url: base URL for links.
         runs: folder that receives run folders; empty means `runbooks/runs` in the current folder.
         home: folder for labs and fault journals; empty means a private one below the temp folder.
         prometheus: path of a Prometheus binary, when it is not on PATH.
@@ -34,7 +33,6 @@ class Settings(BaseSettings):
     jaeger_url: str = "http://127.0.0.1:16686"
     logs: str = ""
     database_env: str = "DATABASE_URL"
-    grafana_url: str = "http://127.0.0.1:3000"
     runs: str = ""
     home: str = ""
     prometheus: str = Field(default="")

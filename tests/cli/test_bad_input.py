@@ -117,10 +117,10 @@ def test_hostile_text_cannot_drive_the_terminal(capsys):
 def test_a_manifest_of_a_newer_schema_is_refused(capsys, tmp_path):
     """A newer format is named, not guessed at."""
     (tmp_path / "r").mkdir()
+    minute = {"start": "2026-03-01T00:00:00Z", "end": "2026-03-01T00:01:00Z"}
     manifest = {
-        "schema": 2, "id": "x", "what": "path", "created_at": "2026-03-01T00:00:00Z",
-        "parameters": {}, "window": {"start": "2026-03-01T00:00:00Z", "end": "2026-03-01T00:01:00Z"},
-        "baseline": None, "versions": {}, "sources": {}, "files": {},
+        "schema": 2, "id": "x", "what": "path", "created_at": minute["start"], "parameters": {},
+        "window": minute, "baseline": None, "versions": {}, "sources": {}, "files": {},
     }  # fmt: skip
     Path("r/manifest.json").write_text(json.dumps(manifest))
     got, _, err = run(["verify", "r"], capsys)

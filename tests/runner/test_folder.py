@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.make import BASELINE, WINDOW
 
 from loomtriage.errors import BundleDamaged, ContractBroken, UsageError
 from loomtriage.runner.folder import list_runs, staging, windows_json
 from loomtriage.runner.scan import refuse_secrets
 from loomtriage.sources.manifest import read_manifest
+from tests.make import BASELINE, WINDOW
 
 
 @pytest.fixture
@@ -61,9 +61,14 @@ def test_a_link_in_place_of_a_file_is_refused(sealed, tmp_path):
 
 def test_a_run_that_fails_leaves_nothing(tmp_path):
     """Half a run folder never stands under any name."""
-    with pytest.raises(RuntimeError), staging("path", tmp_path) as folder:
-        folder.write("report.html", "x")
-        raise RuntimeError
+
+    def fail() -> None:
+        with staging("path", tmp_path) as folder:
+            folder.write("report.html", "x")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
     assert list(tmp_path.iterdir()) == []
 
 

@@ -13,7 +13,6 @@ from loomtriage.analysis.increases import Increases
 from loomtriage.analysis.steps import failing
 from loomtriage.analysis.surprise import FLOOR_EVENTS, gate, signed_g2
 from loomtriage.contract import catalogue
-from loomtriage.contract.keys import read_key
 from loomtriage.contract.reasons import canonical, is_known
 from loomtriage.contract.spans import ES_METHODS
 
@@ -212,14 +211,6 @@ def _int(value: object) -> int:
         return int(str(value))
     except ValueError:
         return 0
-
-
-def read_env(spans: pd.DataFrame | None) -> str:
-    """The one `env` that all spans agree on, else empty."""
-    if spans is None or spans.empty:
-        return ""
-    values = {read_key("env", a) for a in spans["attributes"]} - {""}
-    return values.pop() if len(values) == 1 else ""
 
 
 def _reclaimed(lines: pd.DataFrame) -> int:

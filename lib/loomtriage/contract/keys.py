@@ -96,8 +96,6 @@ PIVOTS: tuple[Key, ...] = (
     ),
 )
 
-ATTEMPT_ATTRIBUTES = ("attempt", "wordloom.outbox_attempts", "wordloom.outbox.attempts")
-
 SEARCH = "search_index_to_elastic"
 CHRONICLE = "chronicle_events_to_entries"
 PROJECTION_ALIASES: Mapping[str, str] = MappingProxyType({"search": SEARCH, "chronicle": CHRONICLE})

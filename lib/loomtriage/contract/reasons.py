@@ -164,8 +164,6 @@ REASONS: tuple[Reason, ...] = (
 )
 
 BY_NAME: Mapping[str, Reason] = MappingProxyType({reason.name: reason for reason in REASONS})
-BATCH_ONLY = frozenset({"mixed", "unknown"})
-"""Values that only an aggregate over a batch carries; no reason of a row."""
 
 
 def canonical(name: str, *, status: int | None = None) -> str:

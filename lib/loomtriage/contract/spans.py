@@ -9,7 +9,6 @@ SEARCH_SERVICE = "wordloom-search-outbox-worker"
 CHRONICLE_SERVICE = "wordloom-chronicle-outbox-worker"
 SERVICES = (API_SERVICE, SEARCH_SERVICE, CHRONICLE_SERVICE)
 
-LOOP = "outbox_worker.loop"
 CLAIM = "outbox.claim_batch"
 BATCH = "projection.process_batch"
 ROW = "outbox.process"

@@ -93,7 +93,7 @@ def investigate(
                 run_notebook(stage, folder.path, kernel=kernel, parameters=given)
         except NotebookFailed as error:
             failure = error
-        section = _section(folder.path, stage, failure, seconds=time.monotonic() - started)
+        section = read_section(folder.path, stage, failure, seconds=time.monotonic() - started)
         sections.append(section)
         say(f"{stage:<10}{section.verdict.state:<8}{section.verdict.headline}")
     verdict = build_verdict(case, folder.path, tuple(sections))
@@ -213,7 +213,10 @@ def _actions(cause: str) -> list[dict[str, str]]:
     ]
 
 
-def _section(folder: Path, stage: str, failure: TriageError | None, *, seconds: float) -> Section:
+def read_section(
+    folder: Path, stage: str, failure: TriageError | None, *, seconds: float
+) -> Section:
+    """A stage's part of the report, from the result it left; ERROR when it left none."""
     content = _json(folder / "stages" / f"{stage}.json")
     if failure is not None or not content:
         says = failure.message if failure else f"{stage} left no result."

@@ -19,13 +19,6 @@ from loomtriage.stages.result import (
 ENOUGH_SAMPLES = 20
 """Scrapes per window below which a change cannot be dated (a counter read twice has no onset)."""
 
-SOURCES = (
-    ("metrics", "pull_metrics"),
-    ("traces", "spans"),
-    ("logs", "lines"),
-    ("rows", "rows"),
-)
-
 
 def preflight(case: Case) -> StageResult:
     """Pull a little of everything and say what is missing, stale or thin, and what to do."""

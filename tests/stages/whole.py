@@ -1,0 +1,39 @@
+"""The path without notebooks: stage functions in order, in this process."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+from loomtriage.case import Case, open_case
+from loomtriage.evidence import Evidence
+from loomtriage.runner.path import build_verdict, read_section
+from loomtriage.settings import shipped
+from loomtriage.stages import STAGES
+
+EXAMPLES = shipped("runbooks/examples")
+
+
+def triage(source: str, folder: Path, *, without: tuple[str, ...] = ()) -> dict[str, object]:
+    """`verdict.json` of a source, with some of its signals taken away."""
+    case = blind(open_case("path", source=source, handover=str(folder)), without)
+    sections = []
+    for stage in STAGES.names:
+        opened = open_case(stage, source=source, handover=str(folder))
+        STAGES.get(stage, noun="stage")(blind(opened, without))
+        sections.append(read_section(folder, stage, None, seconds=0.0))
+    return build_verdict(case, folder, tuple(sections))
+
+
+def blind(case: Case, without: tuple[str, ...]) -> Case:
+    """The same case with some sources not configured."""
+    gone = dict.fromkeys(without)
+    evidence: Evidence = case.evidence
+    return replace(case, evidence=replace(evidence, sources=replace(evidence.sources, **gone)))
+
+
+def copy_example(name: str, target: Path) -> Path:
+    """A private copy of an example, to be damaged."""
+    shutil.copytree(EXAMPLES / name, target / name)
+    return target / name
