@@ -40,9 +40,10 @@ map: $(READY) ## write the module list of docs/map.md
 clean: ## remove the environment and what tools left behind
 	rm -rf .venv .bootstrap .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
 
+# Two workers: one for all that starts a lab, one after the other, one for the rest.
 pytest: $(READY)
 	$(call say,pytest)
-	@$(PYTEST)
+	@$(PYTEST) -n 2 --dist loadgroup
 
 lint: $(READY)
 	$(call say,ruff check)

@@ -28,7 +28,7 @@ VISIBLE = ("benchmarks", "docker", "docs", "lib", "notebooks", "runbooks", "test
 # The few files that must speak of such a path, each with its reason.
 PATHS_ALLOWED = {
     "tests/test_house.py": "the rule itself",
-    "tests/lab/test_postgres.py": "a file that the server must refuse to write",
+    "tests/lab/servers/test_postgres.py": "a file that the server must refuse to write",
 }
 
 
@@ -210,3 +210,15 @@ def test_readers_can_follow_every_decision():
             "Decision",
             "Consequence",
         ], path
+
+
+def test_documents_name_modules_that_exist():
+    """A module that a document names by its path is there; examples stand in angle brackets."""
+    pages = [ROOT / "CONTRIBUTING.md", ROOT / "README.md", *(ROOT / "docs").rglob("*.md")]
+    missing = [
+        f"{_short(page)}: {name}"
+        for page in pages
+        for name in re.findall(r"`(?:lib/loomtriage/)?([a-z_/]+\.py)`", page.read_text("utf-8"))
+        if not (LIB / name).is_file() and not (ROOT / name).is_file()
+    ]
+    assert missing == []

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 from loomtriage.contract import catalogue
+from loomtriage.contract.catalogue import MetricType
 from loomtriage.contract.keys import CHRONICLE
 from loomtriage.contract.spans import BATCH, CHRONICLE_SERVICE, SEARCH_SERVICE
 from loomtriage.errors import UsageError
-from loomtriage.evidence import Evidence, open_evidence, read_handover
+from loomtriage.evidence import Evidence, open_evidence
+from loomtriage.handover import before, read_handover
 from loomtriage.model import Frame, Kind, Origin, Scope, Signal, Window
 from loomtriage.model.window import iso, parse_span
 from loomtriage.sources.question import Question
@@ -58,15 +60,23 @@ class Case:
         return self.pull_metrics(what)
 
     def pull_metrics(self, *ids: str) -> Frame:
-        """Several metrics in one question, by catalogue id."""
+        """Several metrics by catalogue id.
+
+        All of the catalogue is asked at once, so that a recording answers for each of them and
+        a notebook may dig where the headless run did not.
+        """
         for name in ids:
             if name not in catalogue.BY_ID:
                 known = ", ".join([*catalogue.BY_ID, *_QUESTIONS])
                 raise UsageError(f"Nothing is called {name[:60]!r}.", hint=f"Pull one of {known}.")
-        names = tuple(catalogue.BY_ID[name].name for name in ids)
-        return self.ask(
-            Question(signal=Signal.METRICS, window=self.span, metrics=names, scope=_env(self))
+        asked = tuple(m.name for m in catalogue.METRICS if m.type is not MetricType.HISTOGRAM)
+        question = Question(
+            signal=Signal.METRICS, window=self.span, metrics=asked, scope=Scope(env=self.scope.env)
         )
+        frame = self.ask(question)
+        wanted = [catalogue.BY_ID[name].name for name in ids]
+        chosen = frame.data.columns.get_level_values("metric").isin(wanted)
+        return replace(frame, data=frame.data.loc[:, chosen])
 
     @property
     def span(self) -> Window:
@@ -85,10 +95,6 @@ class Case:
             missing="not_configured",
             hint=f"No source of {question.signal.value} is configured.",
         )
-
-
-def _env(case: Case) -> Scope:
-    return Scope(env=case.scope.env)
 
 
 def _service_spans(case: Case, window: Window) -> Question:
@@ -149,7 +155,7 @@ def open_case(  # noqa: PLR0913  (one argument per notebook parameter)
     tape: Tape = Recording(folder / "tape") if folder else Live()
     evidence = open_evidence(source, tape=tape)
     window = _window(evidence, start=start, end=end)
-    left = read_handover(folder) if folder else dict(evidence.handover)
+    left = before(read_handover(folder) if folder else evidence.handover, stage)
     return Case(
         stage=stage,
         source=source,

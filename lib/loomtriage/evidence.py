@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from loomtriage.errors import BundleDamaged, UsageError
+from loomtriage.errors import UsageError
+from loomtriage.handover import Left, read_handover
 from loomtriage.lab.state import read_state
 from loomtriage.model import Window
 from loomtriage.settings import settings, shipped
@@ -37,7 +36,7 @@ class Evidence:
         sources: one source per signal.
         window, baseline: the windows that a recorded run carries, None for a live system.
         links: base URLs, as recorded for a played-back run.
-        handover: what earlier stages of a recorded run left.
+        handover: what the stages of a recorded run left, in their order.
         caveats: stated limits of the evidence as a whole.
     """
 
@@ -45,7 +44,7 @@ class Evidence:
     window: Window | None = None
     baseline: Window | None = None
     links: Links = field(default_factory=Links)
-    handover: Mapping[str, object] = field(default_factory=dict)
+    handover: tuple[Left, ...] = ()
     caveats: tuple[str, ...] = ()
 
 
@@ -155,21 +154,3 @@ def _recorded(folder: Path) -> Evidence:
         ),
         handover=read_handover(folder),
     )
-
-
-def read_handover(folder: Path) -> dict[str, object]:
-    """What earlier stages left in a run folder; empty when none did.
-
-    Raises:
-        BundleDamaged: the file is not JSON.
-    """
-    path = folder / "handover.json"
-    if not path.is_file():
-        return {}
-    try:
-        left = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError:
-        raise BundleDamaged(
-            f"{path.name} in {folder.name} is not JSON.", hint="Run the earlier stage again."
-        ) from None
-    return dict(left)

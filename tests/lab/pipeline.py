@@ -24,14 +24,20 @@ from psycopg.rows import dict_row
 
 from loomtriage.contract.keys import SEARCH
 from loomtriage.errors import Refused
-from loomtriage.lab import postgres
-from loomtriage.lab.es_client import ElasticClient
-from loomtriage.lab.jsonlog import EventLog, JsonLines
-from loomtriage.lab.meters import BULK_METRICS, WORKER_METRICS, Meters, warm_bulk, warm_worker
+from loomtriage.lab.servers import postgres
 from loomtriage.lab.state import OWNER_ROLE, database_url
-from loomtriage.lab.worker_loop import Worker
-from loomtriage.lab.worker_parts import Signals, build_worker
-from loomtriage.lab.worker_settings import read_settings
+from loomtriage.lab.telemetry.jsonlog import EventLog, JsonLines
+from loomtriage.lab.telemetry.meters import (
+    BULK_METRICS,
+    WORKER_METRICS,
+    Meters,
+    warm_bulk,
+    warm_worker,
+)
+from loomtriage.lab.worker.es_client import ElasticClient
+from loomtriage.lab.worker.loop import Worker
+from loomtriage.lab.worker.parts import Signals, build_worker
+from loomtriage.lab.worker.settings import read_settings
 from tests.lab.services import free_ports, until
 
 TABLES = "search_outbox_events, search_index, blocks, books, tags"

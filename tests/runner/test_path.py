@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import pytest
@@ -54,7 +53,7 @@ def test_executed_notebooks_show_results_and_no_error(run):
 
 def test_nothing_tells_where_it_was_made(run):
     """No artifact holds a path of this machine."""
-    here = {str(run.parent), os.getcwd(), str(shipped("notebooks").parent)}
+    here = {str(run.parent), str(Path.cwd()), str(shipped("notebooks").parent)}
     for path in (p for p in run.rglob("*") if p.suffix in (".json", ".html", ".md", ".ipynb")):
         text = path.read_text(encoding="utf-8")
         assert not [place for place in here if place in text], path.name

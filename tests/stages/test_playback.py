@@ -19,7 +19,7 @@ SIGNALS = ("metrics", "traces", "logs", "rows")
 
 @pytest.fixture
 def _offline(monkeypatch):
-    def refuse(*args, **kwargs):
+    def refuse(*_args, **_kwargs):
         raise AssertionError("a play-back opened a socket")
 
     monkeypatch.setattr(socket, "socket", refuse)

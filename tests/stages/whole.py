@@ -8,7 +8,8 @@ from pathlib import Path
 
 from loomtriage.case import Case, open_case
 from loomtriage.evidence import Evidence
-from loomtriage.runner.path import build_verdict, read_section
+from loomtriage.runner.path import read_section
+from loomtriage.runner.verdict import build_verdict
 from loomtriage.settings import shipped
 from loomtriage.stages import STAGES
 

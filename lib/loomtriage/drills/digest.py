@@ -16,8 +16,8 @@ from loomtriage.drills.loopback import ask, ask_json
 from loomtriage.drills.record import canonical
 from loomtriage.drills.rows import count_rows, read_marks
 from loomtriage.errors import TriageError
-from loomtriage.lab.children import INDEX
 from loomtriage.lab.services import status
+from loomtriage.lab.state import INDEX
 
 if TYPE_CHECKING:
     from loomtriage.lab.state import LabState

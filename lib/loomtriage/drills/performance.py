@@ -53,7 +53,7 @@ class Performance:
         self._rows: RowCounts = RowCounts(by_status={})
         self._load: Load | None = None
         self._load_stopped, self.load_ended = False, ""
-        self._baseline_start = self._applied_at = self._witnessed_at = datetime.now(UTC)
+        self._baseline_start = self._applied_at = datetime.now(UTC)
 
     def preflight(self) -> LabDigest:
         """Refuse whatever is not the lab at rest, then say what it looks like."""
@@ -115,7 +115,6 @@ class Performance:
             say=self.setup.say,
             pause=self.signals.wait,
         )
-        self._witnessed_at = datetime.now(UTC)
         return {"witness": list(self.witness), "seconds": round(waited.seconds, 3)}
 
     def observe(self, alarm: Alarm) -> None:

@@ -21,7 +21,7 @@ from loomtriage.drills.lock import drill_lock
 from loomtriage.drills.record import Contents, Step
 from loomtriage.drills.steady import demand_healed, wait_steady
 from loomtriage.errors import Exit, JournalFailed, Refused, SourceUnavailable, TriageError
-from loomtriage.lab.launch import down
+from loomtriage.lab import down
 from loomtriage.lab.state import LabState, is_alive, read_state
 from loomtriage.model import Finding, State
 from loomtriage.model.verdict import EXIT_OF_STATE, worst

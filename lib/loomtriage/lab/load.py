@@ -22,7 +22,7 @@ from uuid import UUID
 import httpx
 
 from loomtriage.errors import TriageError, UsageError
-from loomtriage.lab.jsonlog import EventLog, start_logging
+from loomtriage.lab.telemetry.jsonlog import EventLog, start_logging
 
 OPS = frozenset({"upsert", "delete"})
 

@@ -15,6 +15,7 @@ from loomtriage.errors import ContractBroken, UsageError
 from loomtriage.lab.lock import lock_holder
 
 ENV = "sandbox"
+INDEX = f"wordloom-{ENV}-search-index"
 DATABASE = "wordloom_sandbox"
 OWNER_ROLE = "lab"
 READER_ROLE = "loomtriage_reader"
@@ -30,7 +31,7 @@ class LabState:
         supervisor_pid: the process that owns all services.
         started_at: when everything was ready, UTC.
         env: the `env` value of all its signals.
-        ports: port number by service name, see `ports.FIXED`.
+        ports: port number by service name, see `supervisor.ports.FIXED`.
         token: what the lab's mutating endpoints ask for; database passwords derive from it.
     """
 
@@ -86,11 +87,6 @@ class LabState:
     def logs(self) -> Path:
         """Folder with one `<service>.log` for each service."""
         return self.root / "logs"
-
-    @property
-    def scrape_interval_s(self) -> float:
-        """Seconds between two Prometheus samples."""
-        return 0.5
 
     def _url(self, name: str) -> str:
         return f"http://127.0.0.1:{self.ports[name]}"

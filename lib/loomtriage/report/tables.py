@@ -66,9 +66,16 @@ class Table:
         return tuple((*row[:width], *[""] * (width - len(row))) for row in self.rows[:max_rows])
 
     def _repr_html_(self) -> str:
-        head = "".join(f'<th scope="col">{escape(text(name))}</th>' for name in self.columns)
+        # JupyterLab aligns every cell right, which suits numbers only.
+        side = [f' style="text-align:{"right" if n else "left"}"' for n in self.numeric()]
+        head = "".join(
+            f'<th scope="col"{at}>{escape(text(name))}</th>'
+            for name, at in zip(self.columns, side, strict=True)
+        )
         body = "".join(
-            "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>"
+            "<tr>"
+            + "".join(f"<td{at}>{escape(cell)}</td>" for cell, at in zip(row, side, strict=True))
+            + "</tr>"
             for row in self.shown()
         )
         note = f"<p>{escape(self.notes())}</p>" if self.notes() else ""

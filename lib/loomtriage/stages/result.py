@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from loomtriage.case import Case
 from loomtriage.errors import UsageError
+from loomtriage.handover import add_handover
 from loomtriage.model import Evidence, Finding, Frame, Scope, State, Suspect, Verdict, judge
 from loomtriage.report.canvas import Chart
 from loomtriage.report.tables import Table
@@ -99,7 +100,7 @@ def finish(case: Case, result: StageResult) -> StageResult:
         "conclusion": dict(result.conclusion),
     }
     _write_json(folder / f"{result.stage}.json", content)
-    _write_json(case.folder / "handover.json", {**case.handover, **result.handover})
+    add_handover(case.folder, result.stage, result.handover)
     return result
 
 
@@ -161,6 +162,8 @@ def _pick(items: tuple[Shown, ...], name: str, noun: str) -> Shown:
 
 
 def _short(value: object) -> str:
+    if isinstance(value, dict):
+        return " ".join(f"{key}={inner}" for key, inner in value.items() if inner)[:200]
     return json.dumps(value, ensure_ascii=False, default=str)[:200].strip('"')
 
 

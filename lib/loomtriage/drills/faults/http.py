@@ -13,8 +13,7 @@ from loomtriage.drills.fault import Undo
 from loomtriage.drills.loopback import ask, ask_json
 from loomtriage.drills.recovery import Recovery
 from loomtriage.errors import ContractBroken, Refused, SourceUnavailable
-from loomtriage.lab.children import INDEX
-from loomtriage.lab.state import LabState
+from loomtriage.lab.state import INDEX, LabState
 from loomtriage.model import Evidence
 
 LEASE_S = 10.0

@@ -1,0 +1,1 @@
+"""The API: takes writes and leaves an outbox row with each."""

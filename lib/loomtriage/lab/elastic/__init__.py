@@ -1,0 +1,1 @@
+"""The Elasticsearch stand-in: what the worker writes to, honest about refusing."""

@@ -1,0 +1,1 @@
+"""The trace collector: takes spans over OTLP, keeps them, answers as Jaeger does."""

@@ -1,0 +1,1 @@
+"""The outbox, seen from a worker: how rows are claimed, tried again and settled."""

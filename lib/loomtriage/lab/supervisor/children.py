@@ -1,0 +1,200 @@
+"""Which services make up a lab: one table, one entry for each."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+
+from loomtriage.lab.servers import postgres, prometheus
+from loomtriage.lab.servers.accounts import Account
+from loomtriage.lab.state import ENV, INDEX, OWNER_ROLE, database_url
+from loomtriage.lab.supervisor.plan import Plan
+
+PLAIN: Mapping[str, str] = {
+    "PATH": "/usr/local/bin:/usr/bin:/bin",
+    "LC_ALL": "C",
+    "PYTHONUTF8": "1",
+    "TZ": "UTC",
+    "PYTHONUNBUFFERED": "1",
+}
+
+
+def _nothing() -> None:
+    return None
+
+
+def _at_once() -> bool:
+    return True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Child:
+    """One service.
+
+    Attributes:
+        name: of the service and of its log.
+        argv: how it is started.
+        env: all environment variables that it gets.
+        ports: what it listens on; the first is the one that is shown.
+        after: services that must be ready before it starts.
+        ready: does it answer?
+        furnish: what is done once, when it first answers.
+        stop_signal: asks it to end.
+        account: whom it runs as, None for us.
+        folder: where it runs, None for the lab's folder.
+    """
+
+    name: str
+    argv: tuple[str, ...]
+    env: Mapping[str, str]
+    ports: tuple[int, ...] = ()
+    after: tuple[str, ...] = ()
+    ready: Callable[[], bool] = _at_once
+    furnish: Callable[[], None] = _nothing
+    stop_signal: signal.Signals = signal.SIGTERM
+    account: Account | None = None
+    folder: Path | None = None
+
+
+def children(plan: Plan) -> tuple[Child, ...]:
+    """All services of a lab, in the order in which they start."""
+    port = plan.ports
+    dsn = database_url(
+        port["postgres"], role=OWNER_ROLE, token=plan.token, scheme="postgresql+psycopg"
+    )
+    app = {"DATABASE_URL": dsn, "WORDLOOM_ENV": ENV, "LOG_LEVEL": "INFO"}
+    secrets = {"LAB_TOKEN": plan.token, "LAB_ID": plan.lab_id}
+    table = (
+        # Prometheus comes first although it needs the others' samples: it is slow to its first.
+        _prometheus(plan),
+        _postgres(plan),
+        _python("elastic", (port["elastic_direct"],), secrets),
+        _python(
+            "proxy",
+            (port["proxy_admin"], port["elastic"]),
+            {
+                **secrets,
+                "LAB_PORT": str(port["elastic"]),
+                "LAB_ADMIN_PORT": str(port["proxy_admin"]),
+                "LAB_TARGET_PORT": str(port["elastic_direct"]),
+            },
+        ),
+        _python(
+            "otlp",
+            (port["jaeger"], port["otlp_http"], port["otlp_grpc"]),
+            {
+                "LAB_OTLP_HTTP_PORT": str(port["otlp_http"]),
+                "LAB_OTLP_GRPC_PORT": str(port["otlp_grpc"]),
+                "LAB_DATA": str(plan.data / "otlp"),
+            },
+        ),
+        _python("api", (port["api"],), {**app, **_tracing(plan, "wordloom-api")}, after=_API_NEEDS),
+        _worker(plan, app),
+    )
+    if plan.load_per_s <= 0:
+        return table
+    load = {"LAB_API_URL": f"http://127.0.0.1:{port['api']}", "LAB_PER_S": f"{plan.load_per_s:g}"}
+    return (*table, _python("load", (), load, after=("api", "worker")))
+
+
+_API_NEEDS = ("postgres", "otlp")
+_WORKER_NEEDS = ("postgres", "otlp", "elastic", "proxy")
+
+
+def _postgres(plan: Plan) -> Child:
+    port = plan.ports["postgres"]
+    return Child(
+        name="postgres",
+        argv=postgres.command(plan.server, data=plan.data / "postgres", port=port),
+        env=postgres.ENVIRONMENT,
+        ports=(port,),
+        ready=partial(postgres.accepts, port, token=plan.token),
+        furnish=partial(postgres.furnish, port, token=plan.token, lab_id=plan.lab_id),
+        # Fast shutdown: it does not wait for its clients, which may be gone.
+        stop_signal=signal.SIGINT,
+        account=plan.server.account,
+    )
+
+
+def _prometheus(plan: Plan) -> Child:
+    port = plan.ports["prometheus"]
+    return Child(
+        name="prometheus",
+        argv=prometheus.command(
+            plan.prometheus,
+            config=plan.root / "prometheus.yml",
+            data=plan.data / "prometheus",
+            port=port,
+        ),
+        env=PLAIN,
+        ports=(port,),
+        ready=partial(prometheus.has_samples, port),
+    )
+
+
+def _worker(plan: Plan, app: Mapping[str, str]) -> Child:
+    port = plan.ports
+    own = {
+        "ELASTIC_URL": f"http://127.0.0.1:{port['elastic']}",
+        "ELASTIC_INDEX": INDEX,
+        "OUTBOX_METRICS_PORT": str(port["worker"]),
+        "OUTBOX_HTTP_PORT": str(port["worker_http"]),
+        # Wordloom's default is the machine's name, which has no place in evidence.
+        "OUTBOX_WORKER_ID": "worker-1",
+        "OUTBOX_POLL_INTERVAL_SECONDS": "0.2",
+        # A drill lasts seconds, so waits are seconds too: rows drain soon after a fault is gone.
+        "OUTBOX_LEASE_SECONDS": "5",
+        "OUTBOX_RECLAIM_INTERVAL_SECONDS": "1",
+        "OUTBOX_MAX_BACKOFF_SECONDS": "4",
+    }
+    tracing = _tracing(plan, "wordloom-search-outbox-worker")
+    env = {**app, **tracing, **own, **plan.worker_env}
+    ports = (port["worker_http"], port["worker"])
+    ours = _python("worker", ports, env, after=_WORKER_NEEDS)
+    if not plan.worker_cmd:
+        return ours
+    return replace(ours, argv=plan.worker_cmd, folder=plan.folder)
+
+
+def _tracing(plan: Plan, service: str) -> Mapping[str, str]:
+    return {
+        "WORDLOOM_TRACING_ENABLED": "1",
+        "OTEL_SERVICE_NAME": service,
+        "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{plan.ports['otlp_http']}",
+        "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
+        "OTEL_TRACES_SAMPLER": "parentbased_always_on",
+        # A stack of an exception event is in the log; thousands of copies in spans help nobody.
+        "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT": "400",
+    }
+
+
+def _python(
+    name: str, ports: tuple[int, ...], env: Mapping[str, str], *, after: tuple[str, ...] = ()
+) -> Child:
+    """One of our own services: `python -m loomtriage.lab.<name>`, healthy on its first port."""
+    default = {"LAB_PORT": str(ports[0])} if ports else {}
+    return Child(
+        name=name,
+        argv=(sys.executable, "-m", f"loomtriage.lab.{name}"),
+        env={**PLAIN, **default, **env},
+        ports=ports,
+        after=after,
+        ready=partial(is_healthy, ports[0]) if ports else _at_once,
+    )
+
+
+def is_healthy(port: int) -> bool:
+    """Does `GET /healthz` answer 200?"""
+    connection = HTTPConnection("127.0.0.1", port, timeout=2)
+    try:
+        connection.request("GET", "/healthz")
+        return connection.getresponse().status == 200
+    except (OSError, HTTPException):
+        return False
+    finally:
+        connection.close()

@@ -1,0 +1,1 @@
+"""Telemetry of the API and the worker: log lines, meters, traces, and the ids they share."""

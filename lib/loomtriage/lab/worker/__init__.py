@@ -1,0 +1,1 @@
+"""The search worker: carries outbox rows to Elasticsearch."""

@@ -1,0 +1,100 @@
+"""What `verdict.json` says: stable, versioned, without clocks or run ids."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from loomtriage.case import Case
+from loomtriage.contract.causes import BY_ID
+from loomtriage.handover import before, read_handover
+from loomtriage.model import Finding, State, worst
+from loomtriage.report.page import Section
+
+VERDICT_SCHEMA = 1
+
+
+def build_verdict(case: Case, folder: Path, sections: tuple[Section, ...]) -> dict[str, object]:
+    """The content of `verdict.json`, schema 1: stable, without clocks or run ids."""
+    left = before(read_handover(folder), "path")
+    concluded = _explained(folder).get("conclusion") or {}
+    findings = [finding for section in sections for finding in section.verdict.findings]
+    state = _state(sections, str(concluded.get("cause", "unknown")), findings)
+    cause = str(concluded.get("cause", "unknown"))
+    coverage = dict(concluded.get("coverage", {}))
+    if left.get("metric_to_trace"):
+        coverage["metric→trace"] = left["metric_to_trace"]
+    scope = left.get("scope") or case.scope.as_json()
+    return {
+        "schema": VERDICT_SCHEMA,
+        "state": str(state),
+        "headline": str(concluded.get("headline", "No stage reached a conclusion.")),
+        "cause": cause,
+        "also": concluded.get("also", []),
+        "abstained": bool(concluded.get("abstained", True)),
+        "why": str(concluded.get("why", "" if concluded else "the explain stage left no result")),
+        "confidence": concluded.get("confidence", 0.0),
+        "scope": scope,
+        "step": left.get("step") or {},
+        "findings": [_finding(finding) for finding in findings],
+        "evidence": [
+            {"kind": e.kind, "ref": e.ref, "says": e.says, "url": e.url}
+            for finding in findings
+            for e in finding.evidence
+        ],
+        "coverage": coverage,
+        "missing": _missing(findings),
+        "actions": _actions(cause),
+        "window": case.window.as_json(),
+        "baseline": case.baseline.as_json() if case.baseline else None,
+    }
+
+
+def _state(sections: tuple[Section, ...], cause: str, findings: list[Finding]) -> State:
+    """Worst stage; but a fault that was found is BAD, whatever else was missing."""
+    state = worst(section.verdict.state for section in sections)
+    if cause not in ("none", "unknown") and state is not State.ERROR:
+        return State.BAD
+    if cause == "unknown" and state in (State.OK, State.WARN) and findings:
+        return State.WARN
+    return state
+
+
+def _finding(finding: Finding) -> dict[str, object]:
+    return {
+        "check": finding.check,
+        "state": str(finding.state),
+        "says": finding.says,
+        "value": finding.value,
+        "unit": finding.unit,
+        "threshold": finding.threshold,
+        "n": finding.n,
+        "scope": finding.scope.as_json(),
+    }
+
+
+def _missing(findings: list[Finding]) -> list[dict[str, str]]:
+    return [
+        {"signal": f.check.rsplit(".", 1)[-1], "check": f.check, "why": f.says}
+        for f in findings
+        if f.state is State.NO_DATA
+    ]
+
+
+def _actions(cause: str) -> list[dict[str, str]]:
+    entry = BY_ID[cause]
+    if cause in ("none", "unknown"):
+        return [{"kind": str(entry.action), "says": entry.do, "command": ""}]
+    return [
+        {"kind": str(entry.action), "says": entry.do, "command": ""},
+        {
+            "kind": "check",
+            "says": "Look again once it is done; the verdict must be `none`.",
+            "command": "loomtriage path --source live --last 5m",
+        },
+    ]
+
+
+def _explained(folder: Path) -> dict:  # type: ignore[type-arg]  # our own file, read key by key
+    path = folder / "stages" / "explain.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
