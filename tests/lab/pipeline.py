@@ -127,15 +127,16 @@ class Bench:
             "replay_count": 0,
             **columns,
         }
-        names = ", ".join(row)
-        marks = ", ".join(["%s"] * len(row))
-        self.run(f"INSERT INTO search_outbox_events ({names}) VALUES ({marks})", *row.values())
+        # The source first: a living worker may take the row the moment it is there.
         if has_source:
             self.run(
                 "INSERT INTO search_index (id, entity_type, entity_id, text, event_version)"
                 " VALUES (%s, 'block', %s, 'warp and weft', %s) ON CONFLICT DO NOTHING",
                 *(uuid.uuid4(), entity_id, row["event_version"]),
             )
+        names = ", ".join(row)
+        marks = ", ".join(["%s"] * len(row))
+        self.run(f"INSERT INTO search_outbox_events ({names}) VALUES ({marks})", *row.values())
         return row["id"]
 
     def state(self, row_id: uuid.UUID) -> dict:

@@ -41,6 +41,7 @@ PINNED: Mapping[tuple[str, str], Tarball] = MappingProxyType(
 """By platform and machine. Only this hash could be confirmed; no other is trusted."""
 
 _GIVE_UP_S = 300
+PROGRAMS = ("prometheus", "promtool")
 
 
 def from_debian(cache: Path, say: Say) -> bool:
@@ -54,7 +55,7 @@ def from_debian(cache: Path, say: Say) -> bool:
         # A foreign source in the list may fail here and the package still be there.
         _run((*apt, "update"), work, patience)
         # The checker is a package of its own since Debian 13, inside the server's before.
-        for package in ("prometheus", "promtool"):
+        for package in PROGRAMS:
             _run((*apt, "download", package), work, patience)
         for archive in work.glob("*.deb"):
             _run(("dpkg", "-x", str(archive), str(work / "root")), work, patience)
@@ -81,9 +82,19 @@ def from_tarball(cache: Path, say: Say, *, tarball: Tarball) -> bool:
             say("Its checksum is not the pinned one: not used")
             return False
         with tarfile.open(archive) as members:
-            members.extractall(scratch, filter="data")
-        unpacked = next(Path(scratch).glob("prometheus-*/"), Path(scratch))
-        return _install(cache, programs=unpacked, web=None)
+            _take_programs(members, Path(scratch))
+        return _install(cache, programs=Path(scratch), web=None)
+
+
+def _take_programs(members: tarfile.TarFile, folder: Path) -> None:
+    """Copy the programs alone out of a release; Python 3.11.2 cannot unpack it all safely."""
+    for member in members:
+        name = Path(member.name).name
+        content = members.extractfile(member) if name in PROGRAMS and member.isfile() else None
+        if content is not None:
+            with content, (folder / name).open("wb") as file:
+                shutil.copyfileobj(content, file)
+            (folder / name).chmod(0o755)
 
 
 def _private_apt(work: Path) -> tuple[str, ...]:
@@ -136,7 +147,7 @@ def _install(cache: Path, *, programs: Path, web: Path | None) -> bool:
         return False
     draft = Path(tempfile.mkdtemp(prefix=".new-", dir=cache))
     (draft / "bin").mkdir()
-    for name in ("prometheus", "promtool"):
+    for name in PROGRAMS:
         if (programs / name).is_file():
             shutil.copy2(programs / name, draft / "bin" / name)
     if web is not None and (web / "prometheus/web").is_dir():
