@@ -15,7 +15,7 @@ from loomtriage.errors import UsageError
 from loomtriage.evidence import Evidence, open_evidence
 from loomtriage.handover import before, read_handover
 from loomtriage.model import Frame, Kind, Origin, Scope, Signal, Window
-from loomtriage.model.window import iso, parse_span
+from loomtriage.model.window import parse_instant, parse_span
 from loomtriage.sources.question import Question
 from loomtriage.sources.tape import Live, Recording, Tape
 
@@ -71,7 +71,7 @@ class Case:
                 raise UsageError(f"Nothing is called {name[:60]!r}.", hint=f"Pull one of {known}.")
         asked = tuple(m.name for m in catalogue.METRICS if m.type is not MetricType.HISTOGRAM)
         question = Question(
-            signal=Signal.METRICS, window=self.span, metrics=asked, scope=Scope(env=self.scope.env)
+            signal=Signal.METRICS, window=self.span, metrics=asked, scope=self.scope
         )
         frame = self.ask(question)
         wanted = [catalogue.BY_ID[name].name for name in ids]
@@ -155,7 +155,9 @@ def open_case(  # noqa: PLR0913  (one argument per notebook parameter)
     tape: Tape = Recording(folder / "tape") if folder else Live()
     evidence = open_evidence(source, tape=tape)
     window = _window(evidence, start=start, end=end)
-    left = before(read_handover(folder) if folder else evidence.handover, stage)
+    # The path begins anew: what a recorded run had concluded is not its to know.
+    earlier = () if stage == "path" else evidence.handover
+    left = before(read_handover(folder) if folder else earlier, stage)
     return Case(
         stage=stage,
         source=source,
@@ -190,7 +192,7 @@ def _baseline(evidence: Evidence, window: Window, text: str) -> Window | None:
     if text and text[0].isdigit() and text[-1] in "smhd":
         return window.before(parse_span(text, name="baseline"))
     if text:
-        return Window.parse(text, iso(window.start))
+        return Window(parse_instant(text, name="baseline"), window.start)
     if evidence.window is not None and window == evidence.window:
         return evidence.baseline
     return window.before()

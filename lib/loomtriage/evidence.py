@@ -60,9 +60,9 @@ def open_evidence(source: str, *, tape: Tape) -> Evidence:
     if kind == "lab":
         return _lab(rest or "default", tape)
     if kind == "example" and rest:
-        return _recorded(_example(rest))
+        return _recorded(_example(rest), tape)
     if kind == "run" and rest:
-        return _recorded(_folder(rest, "run folder"))
+        return _recorded(_folder(rest, "run folder"), tape)
     if kind == "labs" and rest:
         found = labs(_folder(rest, "evidence folder"), tape=tape)
         return Evidence(
@@ -140,12 +140,12 @@ def _folder(text: str, noun: str) -> Path:
     return path
 
 
-def _recorded(folder: Path) -> Evidence:
+def _recorded(folder: Path, tape: Tape) -> Evidence:
 
     manifest = read_manifest(folder)
     manifest.verify(folder)
     return Evidence(
-        sources=playback(folder),
+        sources=playback(folder, tape=tape),
         window=manifest.window_value,
         baseline=manifest.baseline_value,
         links=Links(

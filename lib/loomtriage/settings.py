@@ -7,6 +7,7 @@ import tempfile
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
+from stat import S_ISDIR
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -39,7 +40,7 @@ class Settings(BaseSettings):
 
     def runs_dir(self) -> Path:
         """Folder that receives run folders (absolute; may not exist yet)."""
-        return Path(self.runs or "runbooks/runs").absolute()
+        return Path(self.runs or "runbooks/runs").expanduser().absolute()
 
     def home_dir(self) -> Path:
         """Folder for labs and fault journals, made when absent, ours alone to write.
@@ -50,15 +51,21 @@ class Settings(BaseSettings):
         Raises:
             Refused: the folder belongs to somebody else or others may write to it.
         """
-        home = Path(self.home) if self.home else _default_home()
-        with suppress(FileExistsError):
-            home.mkdir(parents=True)
-            home.chmod(0o711)  # whatever the umask says
-        status = home.stat()
-        if status.st_uid != os.getuid() or status.st_mode & 0o022:
+        home = Path(self.home).expanduser() if self.home else _default_home()
+        try:
+            with suppress(FileExistsError):
+                home.mkdir(parents=True)
+                home.chmod(0o711)  # whatever the umask says
+            status = home.stat()
+        except OSError as error:
+            raise Refused(
+                f"{home} cannot be made: {error.strerror}.",
+                hint="Set LOOMTRIAGE_HOME to a private folder.",
+            ) from None
+        if not S_ISDIR(status.st_mode) or status.st_uid != os.getuid() or status.st_mode & 0o022:
             raise Refused(
                 f"{home} is not a folder that only this user may write to.",
-                hint="Remove it, or set LOOMTRIAGE_HOME to a private folder.",
+                hint="Set LOOMTRIAGE_HOME to a private folder.",
             )
         return home.absolute()
 

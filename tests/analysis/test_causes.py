@@ -84,3 +84,10 @@ def test_every_rule_names_a_cause_of_the_contract():
     named = {c.cause for facts, _ in TABLE for c in decide(replace(QUIET, **facts))}
     assert named <= set(BY_ID)
     assert len(named) == len(RULES)
+
+
+@pytest.mark.parametrize("metric", ["owner_mismatch", "reclaimed"])
+def test_what_chance_explains_names_no_cause(metric):
+    """A counter that is always busy is no fault when it is a little busier."""
+    assert decide(replace(QUIET, extra={metric: (107.0, 100.0)})) == ()
+    assert decide(replace(QUIET, extra={metric: (200.0, 100.0)})) != ()

@@ -77,3 +77,10 @@ def test_no_series_means_an_empty_table_not_zero_rows_of_zero():
     )
     assert increases.samples == 0
     assert leaves(increases).empty
+
+
+def test_a_target_scraped_a_moment_later_does_not_count_its_past():
+    """Each target has its own scrape offset: only what came after its own first sample is new."""
+    other = column("processed", op="upsert", instance="w2")
+    frame = metrics({DONE: [5.0] * 60, other: [None, *[1_000_000.0] * 59]})
+    assert total(frame, "processed") == (0.0, 0.0)

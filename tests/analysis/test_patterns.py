@@ -82,3 +82,17 @@ def test_a_drop_is_found_too():
 def test_nothing_to_rank_gives_nothing():
     """An empty table has no suspects."""
     assert rank(table(), exposure=1.0) == ()
+
+
+@pytest.mark.parametrize(
+    ("row", "better"),
+    [
+        (("upsert", "none", "ok", 0, 200), False),
+        (("upsert", "none", "ok", 200, 20), True),
+        (("upsert", "rate_limited", "retry", 0, 200), True),
+        (("upsert", "rate_limited", "retry", 200, 0), False),
+    ],
+)
+def test_recovery_is_told_apart_from_damage(row, better):
+    """Fewer failures or more finished work are news, but no damage."""
+    assert rank(table(row), exposure=1.0)[0].better is better

@@ -16,6 +16,7 @@ TABLE = [
     (["path", "--source", "run:/does/not/exist"], 2, "no run folder"),
     (["path", "--source", "labs:/does/not/exist"], 2, "no evidence folder"),
     (["path", "--source", "lab:../../etc"], 2, "no lab name"),
+    (["path", "--source", "example:es_down", "--baseline", "5"], 2, "baseline '5'"),
     (
         [
             "path",

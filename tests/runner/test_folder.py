@@ -82,6 +82,14 @@ def test_runs_are_listed_newest_first(tmp_path, sealed):
     assert list_runs(tmp_path) == [{"id": sealed.name, "state": "OK", "cause": "none"}]
 
 
+def test_a_damaged_run_is_listed_as_such(tmp_path, sealed):
+    """One broken file does not hide the other runs."""
+    (tmp_path / "0-broken").mkdir()
+    (tmp_path / "0-broken" / "verdict.json").write_text("{", encoding="utf-8")
+    states = {row["id"]: row["state"] for row in list_runs(tmp_path)}
+    assert states == {sealed.name: "OK", "0-broken": "ERROR"}
+
+
 def test_an_unwritable_target_is_one_line(tmp_path):
     """A file where the folder should be is a usage error, not a traceback."""
     (tmp_path / "out").write_text("")

@@ -61,6 +61,7 @@ class Facts:
         exporter_lost: lines that say the trace exporter cannot reach its collector.
         stuck: highest stuck gauge in the window.
         reclaimed_in_lines: rows that lines say were reclaimed (older workers have no counter).
+        exposure: work offered in the window ÷ that in the baseline.
     """
 
     blames: tuple[Blame, ...]
@@ -75,6 +76,7 @@ class Facts:
     exporter_lost: int
     stuck: float
     reclaimed_in_lines: int = 0
+    exposure: float = 1.0
 
     def blamed(self, *reasons: str, result: str = "") -> tuple[Blame, ...]:
         """The blames with one of these reasons (and this result, when given)."""
@@ -83,9 +85,11 @@ class Facts:
         )
 
     def rose(self, metric: str) -> float:
-        """Extra events of a work counter beyond the baseline, at least 0."""
+        """Extra events of a work counter beyond the baseline; 0 where chance explains them."""
         observed, expected = self.extra.get(metric, (0.0, 0.0))
-        return max(observed - expected, 0.0)
+        g2 = signed_g2(observed, expected / self.exposure, exposure=self.exposure)
+        noise = expected > 0 and g2 <= gate(len(self.extra))
+        return 0.0 if noise else max(observed - expected, 0.0)
 
 
 def gather(
@@ -99,7 +103,9 @@ def gather(
     """Reduce what was pulled; a signal that is missing is passed as None."""
     clients = _es_clients(spans) if spans is not None else None
     statuses = _statuses(clients, lines)
-    only = next(iter(statuses)) if len(statuses) == 1 else None
+    # 404, 429 and 5xx have reasons of their own; what remains tells `es_4xx` apart.
+    telling = [s for s in statuses if 400 <= s < 500 and s not in (404, 429)]
+    only = telling[0] if len(telling) == 1 else None
     return Facts(
         blames=_blames(increases, exposure=exposure, status=only) if increases else (),
         processed=_processed(increases, exposure) if increases else None,
@@ -113,6 +119,7 @@ def gather(
         exporter_lost=0 if lines is None else int(lines["event"].isin(EXPORTER_EVENTS).sum()),
         stuck=stuck,
         reclaimed_in_lines=0 if lines is None else _reclaimed(lines),
+        exposure=exposure,
     )
 
 

@@ -24,13 +24,16 @@ class Move:
         peak: highest value in the window (lowest for gauges where less is worse).
         median: of the baseline.
         z: robust z of the peak: (peak - median) / max(1.4826·MAD, floor).
-        moved: whether |z| left the band in the direction that is worse.
+        bound: end of the band in the direction that is worse, or the catalogue's threshold
+            where that is nearer.
+        moved: whether the peak lies beyond the bound.
     """
 
     metric: str
     projection: str
     peak: float
     median: float
+    bound: float
     z: float
     moved: bool
 
@@ -54,11 +57,21 @@ def moves(
         median = float(then.median())
         spread = MAD_TO_SIGMA * float(np.median(np.abs(then.to_numpy() - median)))
         peak = float(now.max() if metric.worse > 0 else now.min())
-        z = (peak - median) / max(spread, metric.floor, 1e-9)
-        moved = z * metric.worse > LEAVES_BAND
+        spread = max(spread, metric.floor, 1e-9)
+        z = (peak - median) / spread
+        bound = median + metric.worse * LEAVES_BAND * spread
+        if metric.threshold is not None:  # what was bad before too is no healthy baseline
+            bound = metric.worse * min(metric.worse * bound, metric.worse * metric.threshold.value)
+        moved = (peak - bound) * metric.worse > 0
         found.append(
             Move(
-                metric=metric.id, projection=projection, peak=peak, median=median, z=z, moved=moved
+                metric=metric.id,
+                projection=projection,
+                peak=peak,
+                median=median,
+                bound=bound,
+                z=z,
+                moved=moved,
             )
         )
     return tuple(found)

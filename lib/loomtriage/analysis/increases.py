@@ -21,7 +21,7 @@ class Increases:
     Attributes:
         table: index = MultiIndex over `METRIC_LEVELS`; float columns `observed` (in the window)
             and `baseline` (in the baseline), both in the counter's unit.
-        samples: fewest samples that any window had, over all instances.
+        samples: of the fuller series, in the window that had fewer.
         caveats: resets seen and first values not counted, one sentence each.
     """
 
@@ -54,10 +54,10 @@ def measure(frame: Frame, *, window: Window, baseline: Window | None) -> Increas
     data = frame.data
     counters = [c for c in labels_of(data) if _is_counter(c[0])]
     observed, before, caveats = [], [], []
-    first_sample = data.index[0] if len(data) else None
+    first_seen = _first_seen(data)
     for column in counters:
         series = data[column].dropna()
-        steps, note = _steps(series, first_sample, _was_down(data, column))
+        steps, note = _steps(series, first_seen.get(column[1]), _was_down(data, column))
         if note:
             caveats.append(f"{column[0]} on {column[1]}: {note}.")
         observed.append(_sum_in(steps, window))
@@ -117,6 +117,17 @@ def _steps(
         else:
             diffs[0] = values[0]
     return pd.Series(diffs, index=series.index), note
+
+
+def _first_seen(data: pd.DataFrame) -> dict[str, pd.Timestamp]:
+    """First sample of each instance: targets are scraped at offsets of their own."""
+    first: dict[str, pd.Timestamp] = {}
+    for column in labels_of(data):
+        index = data[column].dropna().index
+        if len(index):
+            moment = pd.Timestamp(index[0])
+            first[column[1]] = min(moment, first.get(column[1], moment))
+    return first
 
 
 def _was_down(data: pd.DataFrame, column: tuple[str, ...]) -> pd.Series | None:

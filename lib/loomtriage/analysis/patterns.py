@@ -50,6 +50,12 @@ class Pattern:
         return self.observed - self.expected
 
     @property
+    def better(self) -> bool:
+        """Whether it is good news: more work finished, or fewer attempts failed."""
+        result = dict(self.closed).get("result")
+        return self.g2 > 0 if result == "ok" else self.g2 < 0 and result in ("retry", "failed")
+
+    @property
     def scope(self) -> Scope:
         """All shared labels as a scope; reason `none` is no reason."""
         pairs = {k: v for k, v in self.closed if not (k == "reason" and v == "none")}

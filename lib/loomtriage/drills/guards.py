@@ -9,7 +9,7 @@ from loomtriage.drills.drill import Drill
 from loomtriage.drills.faults.http import proxy_state
 from loomtriage.drills.journal import journals, read
 from loomtriage.drills.loopback import refuse_strangers
-from loomtriage.drills.rows import Marks, read_marks
+from loomtriage.drills.rows import Marks, RowCounts, read_marks
 from loomtriage.errors import Refused, TriageError
 
 if TYPE_CHECKING:
@@ -90,4 +90,18 @@ def refuse_nothing_to_do(drill: Drill, lab: LabState) -> None:
         raise Refused(
             f"Drill {drill.id} has nothing to act on: the lab lacks {lacking}.",
             hint="Start a lab of this version with `loomtriage lab up`.",
+        )
+
+
+def refuse_foreign_writes(before: RowCounts, after: RowCounts) -> None:
+    """Somebody else's writes would be counted as the drill's own, and rows would not add up.
+
+    Raises:
+        Refused: rows came into the outbox while the drill wrote none.
+    """
+    came = after.total() - before.total()
+    if came:
+        raise Refused(
+            f"{came} rows came into this lab's outbox while the drill was still at rest.",
+            hint="Stop what writes there (a lab started with `lab up --load 0` is quiet).",
         )

@@ -14,7 +14,11 @@ from loomtriage.drills.clock import ClockMark
 from loomtriage.drills.digest import LabDigest, take_digest
 from loomtriage.drills.expect import Expectation, Observed
 from loomtriage.drills.fault import Checked, Inject, Noop
-from loomtriage.drills.guards import refuse_nothing_to_do, refuse_wrong_target
+from loomtriage.drills.guards import (
+    refuse_foreign_writes,
+    refuse_nothing_to_do,
+    refuse_wrong_target,
+)
 from loomtriage.drills.meter import read_meters
 from loomtriage.drills.record import Step
 from loomtriage.drills.result import Phase, TriageAnswer, grade
@@ -32,6 +36,7 @@ from loomtriage.model import Finding, State, Window
 from loomtriage.model.window import iso
 from loomtriage.stages.result import check_safely
 
+STRANGERS_S = 1.0
 WITNESS_WITHIN_S = 3.0
 
 
@@ -64,6 +69,8 @@ class Performance:
             setup.lab, within_s=setup.times.steady_s, say=setup.say, pause=self.signals.wait
         )
         self._rows = count_rows(setup.lab)
+        self.signals.wait(min(STRANGERS_S, setup.times.baseline_s / 10))
+        refuse_foreign_writes(self._rows, count_rows(setup.lab))
         self.start = take_digest(setup.lab)
         return self.start
 

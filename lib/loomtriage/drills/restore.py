@@ -57,6 +57,11 @@ class RecoverReport:
             return Exit.REFUSED
         return EXIT_OF_STATE[self.state]
 
+    def __str__(self) -> str:
+        lines = [f"{finding.state}: {finding.says}" for finding in self.findings]
+        lines += [f"Left alone: {text}" for text in self.busy]
+        return "\n".join(lines) or "OK: no fault journal is open."
+
     def as_json(self) -> dict[str, object]:
         """The form that `--json` prints."""
         return {
@@ -104,6 +109,9 @@ def _finish(
         return _finish_unreadable(home, path, contents, say=say)
     first = contents.records[0]
     with drill_lock(home, first.lab_id):
+        contents = read(path)  # its drill may have written on until it gave the lock back
+        if not contents.is_open:
+            return _found(State.OK, f"{path.name}: its drill finished meanwhile.")
         journal = Journal.resume(path, contents)
         lab = _lab_of(first.detail, first.lab_id)
         if lab is None:

@@ -16,6 +16,8 @@ from loomtriage.drills.fault import Inject
 from loomtriage.drills.journal import Journal, kill_at_from_env
 from loomtriage.drills.perform import perform
 from loomtriage.drills.result import DrillResult, TriageAnswer
+from loomtriage.drills.signals import exit_on_signals
+from loomtriage.evidence import check_lab_name
 from loomtriage.lab.state import LabState, read_state
 from loomtriage.model import Scope, State, Window
 from loomtriage.model.window import iso
@@ -53,6 +55,7 @@ def run_drill(  # noqa: PLR0913  (one argument per option of the command)
         Refused: a safety rule said no; nothing was touched.
     """
     drill: Drill = DRILLS.get(name, noun="drill")
+    exit_on_signals()
     home = settings().home_dir()
     with (
         staging(f"drill-{name}", out) as folder,
@@ -110,7 +113,7 @@ def _lab(name: str, say: Say) -> Iterator[tuple[LabState, bool]]:
     """The running lab of that name, or a new one with a random name, taken down at the end."""
     root = settings().home_dir() / "labs"
     if name:
-        yield read_state(root / name), False
+        yield read_state(root / check_lab_name(name)), False
         return
     own = root / secrets.token_hex(4)
     try:

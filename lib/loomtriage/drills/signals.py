@@ -99,3 +99,17 @@ class Signals:
 def exit_of(name: str) -> Exit:
     """Exit code for a run that the named signal ended."""
     return EXIT_OF_SIGNAL[signal.Signals[name]]
+
+
+def exit_on_signals() -> None:
+    """Until a drill catches them itself, SIGTERM and SIGHUP end the process in order.
+
+    By default they end it at once: a lab that is just starting, and half a run folder, would be
+    left behind. SIGINT already is an exception in Python.
+    """
+
+    def leave(number: int, _: object) -> None:
+        raise SystemExit(int(exit_of(signal.Signals(number).name)))
+
+    for kind in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(kind, leave)

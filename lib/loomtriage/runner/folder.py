@@ -118,7 +118,10 @@ def list_runs(out: Path) -> list[dict[str, str]]:
     """Sealed run folders below `out`, newest first: id, state and cause as recorded."""
     rows = []
     for path in sorted(out.glob("*/verdict.json"), reverse=True):
-        verdict = json.loads(path.read_text(encoding="utf-8"))
+        try:
+            verdict = dict(json.loads(path.read_bytes()))
+        except (OSError, ValueError, TypeError):
+            verdict = {"state": "ERROR", "cause": "damaged"}
         rows.append(
             {
                 "id": path.parent.name,

@@ -28,7 +28,7 @@ def build_verdict(case: Case, folder: Path, sections: tuple[Section, ...]) -> di
     return {
         "schema": VERDICT_SCHEMA,
         "state": str(state),
-        "headline": str(concluded.get("headline", "No stage reached a conclusion.")),
+        "headline": str(concluded.get("headline") or _last_word(sections)),
         "cause": cause,
         "also": concluded.get("also", []),
         "abstained": bool(concluded.get("abstained", True)),
@@ -60,6 +60,13 @@ def _state(sections: tuple[Section, ...], cause: str, findings: list[Finding]) -
     return state
 
 
+def _last_word(sections: tuple[Section, ...]) -> str:
+    """What the last stage said, where the path stopped before a conclusion."""
+    if not sections or sections[-1].id == "explain":
+        return "No stage reached a conclusion."
+    return f"Up to {sections[-1].id}: {sections[-1].verdict.headline}"
+
+
 def _finding(finding: Finding) -> dict[str, object]:
     return {
         "check": finding.check,
@@ -89,7 +96,7 @@ def _actions(cause: str) -> list[dict[str, str]]:
         {"kind": str(entry.action), "says": entry.do, "command": ""},
         {
             "kind": "check",
-            "says": "Look again once it is done; the verdict must be `none`.",
+            "says": "Look again once it is done; the cause must be none.",
             "command": "loomtriage path --source live --last 5m",
         },
     ]

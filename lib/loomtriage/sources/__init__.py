@@ -11,7 +11,7 @@ from loomtriage.sources.outbox import Outbox
 from loomtriage.sources.prometheus import Prometheus
 from loomtriage.sources.question import Question
 from loomtriage.sources.source import Source, Sources
-from loomtriage.sources.tape import Live, Playback, RawAnswer, Recording, Tape
+from loomtriage.sources.tape import Again, Live, Playback, RawAnswer, Recording, Tape
 from loomtriage.sources.traces import Traces
 
 __all__ = [
@@ -39,13 +39,17 @@ KINDS: Collection[type] = collect(
 """Every kind of source, one a signal; the module's `SOURCE` is its class."""
 
 
-def playback(folder: Path) -> Sources:
+def playback(folder: Path, *, tape: Tape | None = None) -> Sources:
     """All four sources of a recorded run folder; they answer from its tape and never ask.
+
+    With `tape` the answers that are used are recorded anew, so that a run made from a
+    recording can be opened again too.
 
     Raises:
         BundleDamaged: (from `pull`) the tape is not what was recorded.
     """
-    tape = Playback(folder / "tape")
+    played = Playback(folder / "tape")
+    tape = played if tape is None else Again(played, tape)
     return Sources(
         spec="playback",
         metrics=Prometheus("", tape=tape),

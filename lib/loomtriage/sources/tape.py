@@ -154,6 +154,17 @@ class Recording:
             return answer
 
 
+class Again:
+    """Answers from a recording and keeps what was used on another tape."""
+
+    def __init__(self, recorded: Playback, onto: Tape) -> None:
+        self._recorded, self._onto = recorded, onto
+
+    def fetch(self, key: str, ask: Callable[[], RawAnswer]) -> RawAnswer:
+        """The recorded answer."""
+        return self._onto.fetch(key, lambda: self._recorded.fetch(key, ask))
+
+
 def _append(path: Path, data: bytes, *, flags: int) -> None:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | flags, 0o600)
     with os.fdopen(descriptor, "wb") as file:

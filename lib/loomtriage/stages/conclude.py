@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from loomtriage.analysis.causes import Conclusion
 from loomtriage.analysis.facts import Facts, unknown_reasons
+from loomtriage.analysis.surprise import FLOOR_EVENTS
 from loomtriage.case import Case
 from loomtriage.contract.causes import BY_ID
 from loomtriage.model import Scope
@@ -27,11 +28,11 @@ def conclude(
         top = fired[0]
         cause, why = BY_ID[top.cause], ""
         confidence = _confidence(facts, top, gone)
-    elif _nothing_moved(narrowing, facts):
+    elif _nothing_moved(narrowing, facts) and not _doubt(case, narrowing):
         cause, why, confidence = BY_ID["none"], "", PLAUSIBLE if gone else CONFIDENT
     else:
         cause, confidence = BY_ID["unknown"], 0.0
-        why = _why_unknown(narrowing, facts)
+        why = _why_unknown(case, narrowing, facts)
     headline = f"{cause.title[0].upper()}{cause.title[1:]}"
     scope = refined_scope(case.scope, facts)
     where = _where(scope)
@@ -80,7 +81,22 @@ def _nothing_moved(narrowing: Narrowing, facts: Facts) -> bool:
     return worked and quiet and not any(m.moved for m in narrowing.moves) and not facts.blames
 
 
-def _why_unknown(narrowing: Narrowing, facts: Facts) -> str:
+def _doubt(case: Case, narrowing: Narrowing) -> str:
+    """Why quiet metrics do not mean health, empty when they do."""
+    if any(text.startswith("stale") for text in narrowing.frame.caveats):
+        return "the metrics end before the window does"
+    if any(text.startswith(("partial", "truncated")) for text in narrowing.frame.caveats):
+        return "the metrics are incomplete"
+    if not narrowing.watched:
+        return "no worker was watched through both windows"
+    if narrowing.failing >= FLOOR_EVENTS:
+        return f"{narrowing.failing:.0f} attempts failed, as many as in the baseline"
+    if case.handover.get("step"):
+        return "traces show a failing step, though the metrics are quiet"
+    return ""
+
+
+def _why_unknown(case: Case, narrowing: Narrowing, facts: Facts) -> str:
     if facts.processed is None:
         return "metrics are missing and no rule fits what logs and traces say"
     if narrowing.exposure is None:
@@ -91,7 +107,7 @@ def _why_unknown(narrowing: Narrowing, facts: Facts) -> str:
         return f"reason {', '.join(unknown_reasons(facts))} is not in the contract"
     if narrowing.patterns or any(m.moved for m in narrowing.moves):
         return "something moved that no rule explains"
-    return "not enough evidence"
+    return _doubt(case, narrowing) or "not enough evidence"
 
 
 def refined_scope(scope: Scope, facts: Facts) -> Scope:

@@ -39,13 +39,14 @@ def explain(case: Case) -> StageResult:
     """Pull the lines, join them with traces and rows, and let the decision list name the cause."""
     narrowing = measure_case(case)
     spans, lines, rows = case.pull("spans"), case.pull("lines"), case.pull("rows")
-    window = lines.data[[t in case.window for t in lines.data["ts"]]] if len(lines) else lines.data
-    before = (
-        lines.data[[t not in case.window for t in lines.data["ts"]]] if len(lines) else lines.data
-    )
+    told = lines_in_scope(lines.data, case)
+    now = [t in case.window for t in told["ts"]]
+    window = told[now] if now else told
+    before = told[[not inside for inside in now]] if now else told
     ratio = narrowing.exposure.ratio if narrowing.exposure else 1.0
     templates = compare(window, before, exposure=ratio)
-    inside = in_scope(spans.data, case) if len(spans) else None
+    scoped = in_scope(spans.data, case)
+    inside = scoped if len(scoped) else None
     facts = gather(
         narrowing.increases if len(narrowing.frame) else None,
         inside,
@@ -58,7 +59,7 @@ def explain(case: Case) -> StageResult:
     fired = causes.decide(facts)
     picked = proving_lines(window, templates, case)
     cover = (
-        trace_to_log(inside if inside is not None else spans.data, window),
+        trace_to_log(scoped, window),
         log_to_row(
             window[window["level"].isin(("WARNING", "ERROR"))] if len(window) else window, rows.data
         ),
@@ -97,13 +98,23 @@ def explain(case: Case) -> StageResult:
     return finish(case, result)
 
 
+def lines_in_scope(lines: pd.DataFrame, case: Case) -> pd.DataFrame:
+    """Lines that do not name another env or projection than the scope's; most name none."""
+    wanted = {k: v for k in ("env", "projection") if (v := getattr(case.scope, k))}
+    if not wanted or lines.empty:
+        return lines
+    return lines[
+        [all(read_key(k, f) in ("", v) for k, v in wanted.items()) for f in lines["fields"]]
+    ]
+
+
 def proving_lines(
     lines: pd.DataFrame, templates: tuple[Template, ...], case: Case
 ) -> list[pd.Series]:
     """Up to three lines of surprising templates that ask for attention, traced ones first."""
     failing = set(map(str, _listed(case, "failing_trace_ids")))
     picked: list[pd.Series] = []
-    asking = [t for t in templates if attention(t) and t.passes]
+    asking = [t for t in templates if attention(t) and t.passes and t.g2 >= 0]
     # A structured event of our own pipeline proves more than any library's complaint.
     for template in sorted(asking, key=lambda t: not lines.iloc[t.rows[0]]["event"]):
         rows = [lines.iloc[i] for i in template.rows]
@@ -174,11 +185,13 @@ def _lines(case: Case, lines: Frame, picked: list[pd.Series], *, named: bool) ->
         )
         for row in picked
     )
-    kinds = "1 kind of line proves" if len(picked) == 1 else f"{len(picked)} kinds of line prove"
-    says = f"{kinds} it, first: {picked[0]['event'] or picked[0]['message']}"
+    kinds = "1 kind of line" if len(picked) == 1 else f"{len(picked)} kinds of line"
+    proves = "proves" if len(picked) == 1 else "prove"
+    verb = f"{proves} it" if named else "rose, and no rule needs it"
+    says = f"{kinds} {verb}, first: {picked[0]['event'] or picked[0]['message']}"
     return Finding(
         check="explain.lines",
-        state=State.BAD if case.baseline or named else State.WARN,
+        state=State.BAD if named else State.WARN,
         says=says[:300],
         value=float(len(picked)),
         unit="templates",

@@ -46,8 +46,8 @@ def locate(case: Case) -> StageResult:
             source=case.source,
         )
         return finish(case, result)
-    inside = in_scope(spans.data, case)
-    steps = compare(inside, before.data)
+    inside, healthy = in_scope(spans.data, case), in_scope(before.data, case)
+    steps = compare(inside, healthy)
     step = deepest(steps)
     found = example_traces(inside, step)
     findings = check_safely("locate.step", lambda: (_step(case, step, inside, found),))
@@ -56,7 +56,7 @@ def locate(case: Case) -> StageResult:
     result = StageResult(
         stage="locate",
         verdict=verdict,
-        charts=_waterfall(inside, before.data, found),
+        charts=_waterfall(inside, healthy, found),
         tables=(_steps(steps), _examples(inside, found)),
         caveats=caveats_of(spans, before),
         handover={
@@ -74,18 +74,23 @@ def locate(case: Case) -> StageResult:
 
 
 def in_scope(spans: pd.DataFrame, case: Case) -> pd.DataFrame:
-    """Whole traces whose batch or row spans agree with the scope's env, projection and op."""
+    """Whole traces with a batch or row span that agrees with the scope's env, projection and op.
+
+    A batch of several ops says `mixed` and stays: some of its rows are inside.
+    """
     wanted = {
         k: v for k, v in case.scope.as_json().items() if k in ("env", "projection", "op") and v
     }
-    if not wanted:
+    if not wanted or spans.empty:
         return spans
     keep = [
-        all(read_key(key, attributes) in ("", value) for key, value in wanted.items())
+        all(read_key(key, attributes) in ("", "mixed", value) for key, value in wanted.items())
         for attributes in spans["attributes"]
     ]
     touched = spans["operation"].isin((BATCH, ROW))
-    foreign = set(spans.loc[touched & ~pd.Series(keep, index=spans.index), "trace_id"])
+    agrees = pd.Series(keep, index=spans.index)
+    foreign = set(spans.loc[touched & ~agrees, "trace_id"])
+    foreign -= set(spans.loc[touched & agrees, "trace_id"])
     return spans[~spans["trace_id"].isin(foreign)]
 
 
@@ -138,6 +143,9 @@ def _coverage(case: Case, spans: pd.DataFrame) -> dict[str, object]:
 
 
 def _step(case: Case, step: Step | None, spans: pd.DataFrame, found: list[str]) -> Finding:
+    if spans.empty:
+        says = f"No trace lies inside the scope {case.scope}. Widen it, or choose a longer window."
+        return Finding(check="locate.step", state=State.NO_DATA, says=says, n=0)
     if step is None:
         says = f"No step fails: {len(spans)} spans in {spans['trace_id'].nunique()} traces."
         return Finding(

@@ -84,7 +84,7 @@ def _pattern(case: Case, found: Narrowing) -> Finding:
         )
         return Finding(
             check="narrow.pattern",
-            state=State.BAD,
+            state=State.WARN if pattern.better else State.BAD,
             says=says,
             value=round(pattern.g2, 2),
             unit="signed G²",
@@ -163,16 +163,17 @@ def _gauges(found: Narrowing) -> tuple[Finding, ...]:
     for move in found.moves:
         metric = catalogue.BY_ID[move.metric]
         state = State.BAD if move.moved else State.OK
-        verb = "left its band" if move.moved else "stayed in its band"
+        verb = "passed its bound" if move.moved else "stayed within its bound"
         findings.append(
             Finding(
                 check=f"narrow.gauge.{move.metric}",
                 state=state,
                 says=f"{metric.name} {verb}: peak {move.peak:.1f} {metric.unit}, baseline median "
-                f"{move.median:.1f} {metric.unit} (robust z {move.z:.1f}).",
+                f"{move.median:.1f} {metric.unit}, bound {move.bound:.1f} {metric.unit} "
+                f"(robust z {move.z:.1f}).",
                 value=round(move.peak, 3),
                 unit=metric.unit,
-                threshold=round(move.median, 3),
+                threshold=round(move.bound, 3),
                 scope=Scope(projection=move.projection),
             )
         )

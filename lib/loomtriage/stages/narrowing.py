@@ -28,6 +28,8 @@ COUNTERS = (
     "bulk_item_failures",
 )
 GAUGES = ("lag", "oldest_age", "stuck")
+END_SLACK = 0.25
+"""Share of the window that may lie between a worker's scrapes and the window's ends."""
 FAILING = ("retry", "failed")
 
 
@@ -42,6 +44,7 @@ class Narrowing:
         patterns: that pass the gate, best first.
         weak: failing leaves that rose, but by fewer than six events.
         moves: gauges that were compared.
+        watched: whether every worker was scraped at both ends of the window and in the baseline.
     """
 
     frame: Frame
@@ -50,6 +53,13 @@ class Narrowing:
     patterns: tuple[Pattern, ...]
     weak: pd.DataFrame
     moves: tuple[Move, ...]
+    watched: bool
+
+    @property
+    def failing(self) -> float:
+        """Attempts that were retried or failed in the window, whatever the baseline had."""
+        totals = (self.increases.total(name)[0] for name in ("retry_scheduled", "terminal_failed"))
+        return sum(totals)
 
     @property
     def blamed(self) -> Pattern | None:
@@ -73,7 +83,8 @@ def measure_case(case: Case) -> Narrowing:
     """Pull the counters and gauges of the catalogue and rank the label patterns."""
     frame = case.pull_metrics(*COUNTERS, *GAUGES)
     increases = measure(frame, window=case.window, baseline=case.baseline)
-    offered = exposure(increases, window=case.window, baseline=case.baseline)
+    sampled = increases.samples > 0
+    offered = exposure(increases, window=case.window, baseline=case.baseline) if sampled else None
     table = leaves(increases)
     for key in ("env", "projection", "op", "reason", "result"):
         wanted = getattr(case.scope, key)
@@ -94,7 +105,26 @@ def measure_case(case: Case) -> Narrowing:
         patterns=kept,
         weak=table[failing],
         moves=moved,
+        watched=_watched(frame.data, case),
     )
+
+
+def _watched(data: pd.DataFrame, case: Case) -> bool:
+    """A worker that fell silent keeps its last value, which looks like peace."""
+    names = data.columns.get_level_values("metric") == catalogue.BY_ID["processed"].name
+    work = data.loc[:, names]
+    if work.empty or case.baseline is None:
+        return False
+    slack = pd.Timedelta(seconds=case.window.seconds * END_SLACK)
+    for column in range(work.shape[1]):
+        seen = work.iloc[:, column].dropna().index
+        inside = seen[(seen >= case.window.start) & (seen < case.window.end)]
+        before = seen[(seen >= case.baseline.start) & (seen < case.baseline.end)]
+        if not len(inside) or not len(before):
+            return False
+        if inside[0] > case.window.start + slack or inside[-1] < case.window.end - slack:
+            return False
+    return True
 
 
 def onset(found: Narrowing, case: Case) -> datetime | None:
@@ -104,7 +134,7 @@ def onset(found: Narrowing, case: Case) -> datetime | None:
     chosen = data.loc[:, data.columns.get_level_values("metric").isin(names)]
     if chosen.empty:
         return None
-    total = chosen.sum(axis=1)
+    total = chosen.ffill().sum(axis=1)  # instances are scraped at offsets of their own
     grown = total.diff().fillna(0.0) > 0
     inside = grown & (data.index >= case.window.start) & (data.index < case.window.end)
     moments = pd.DatetimeIndex(data.index[inside])

@@ -109,7 +109,10 @@ def _samples(case: Case, frame: Frame) -> tuple[Finding, ...]:
         counts[name] = int(data.notna().sum().max()) if len(data) else 0
     fewest = min(counts.values())
     says = f"{counts['window']} scrapes in the window, {counts['baseline']} in the baseline"
-    if fewest >= ENOUGH_SAMPLES:
+    stale = [text for text in frame.caveats if text.startswith("stale")]
+    if stale:
+        state, says = State.NO_DATA, f"{stale[0]} Check that Prometheus runs and scrapes."
+    elif fewest >= ENOUGH_SAMPLES:
         state, says = State.OK, f"{says}."
     else:
         state = State.WARN if fewest else State.NO_DATA
