@@ -13,12 +13,12 @@ import psycopg
 import pytest
 
 from loomtriage.drills.faults.http import HttpRefuse
-from loomtriage.drills.guards import refuse_marks
+from loomtriage.drills.guards import refuse_foreign_writes, refuse_marks
 from loomtriage.drills.journal import open_journal
 from loomtriage.drills.lock import drill_lock
 from loomtriage.drills.loopback import refuse_strangers
 from loomtriage.drills.record import Step
-from loomtriage.drills.rows import Marks, count_rows
+from loomtriage.drills.rows import Marks, RowCounts, count_rows
 from loomtriage.errors import Exit, Refused
 from loomtriage.lab import status
 from tests.drills.rehearsal import ES_DOWN, SHORT, home_of, left_behind, rehearse
@@ -196,3 +196,15 @@ def test_full_disk_at_intent_means_no_fault(lab):
     (path,) = [p for p in journal_folder.glob("*.jsonl") if b"close" not in p.read_bytes()]
     path.unlink()
     assert left_behind(lab) == []
+
+
+@pytest.mark.parametrize("came", [0, 1, 40])
+def test_writes_of_somebody_else_are_refused(came):
+    """Rows that the drill did not write would not add up; none is the control that passes."""
+    before = RowCounts(by_status={"search": {"done": 10}})
+    after = RowCounts(by_status={"search": {"done": 10, "pending": came}})
+    if not came:
+        refuse_foreign_writes(before, after)
+        return
+    with pytest.raises(Refused, match=f"{came} rows came"):
+        refuse_foreign_writes(before, after)

@@ -8,14 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from loomtriage.analysis.increases import measure
 from loomtriage.case import open_case
 from loomtriage.model import Scope, State
 from loomtriage.stages.conclude import conclude
 from loomtriage.stages.explain import lines_in_scope
 from loomtriage.stages.locate import in_scope, locate
-from loomtriage.stages.narrowing import measure_case
+from loomtriage.stages.narrowing import _watched, measure_case
 from tests.analysis.test_causes import QUIET
-from tests.make import line, lines, span, spans
+from tests.make import BASELINE, WINDOW, column, line, lines, metrics, ramp, span, spans
 from tests.stages.whole import EXAMPLES, triage
 
 
@@ -54,13 +55,19 @@ def test_the_path_on_a_recorded_run_begins_anew():
     assert open_case("locate", source="example:es_down").scope.env == "sandbox"
 
 
-@pytest.mark.parametrize("doubt", ["stale", "step", ""])
+@pytest.mark.parametrize("doubt", ["stale", "partial", "step", "unwatched", "constant", ""])
 def test_quiet_metrics_alone_are_not_health(doubt):
     """`none` needs metrics up to the window's end, and traces that do not say otherwise."""
     case = open_case("explain", source="example:placebo")
     found = measure_case(case)
     if doubt == "stale":
         found = replace(found, frame=found.frame.with_caveat("stale: the newest sample is old."))
+    if doubt == "partial":
+        found = replace(found, frame=found.frame.with_caveat("partial: 1 of 2 workers answered."))
+    if doubt == "unwatched":
+        found = replace(found, watched=False)
+    if doubt == "constant":
+        found = replace(found, increases=_failing_all_along())
     if doubt == "step":
         case = replace(case, handover={"step": {"operation": "PUT"}})
     answer = conclude(case, found, QUIET, ())
@@ -74,6 +81,19 @@ def test_a_run_made_from_a_recording_can_be_opened_again(tmp_path):
     kept, recorded = (_keys(f / "tape" / "index.jsonl") for f in (tmp_path, EXAMPLES / "es_down"))
     assert kept
     assert kept == recorded
+
+
+def test_a_worker_that_falls_silent_is_not_watched():
+    """Its last value stands still, which looks like peace."""
+    case = open_case("explain", source="example:placebo")
+    assert measure_case(case).watched
+    half = case.window.start + (case.window.end - case.window.start) / 2
+    assert not _watched(case.pull("processed").data.loc[:half], case)
+
+
+def _failing_all_along():
+    retry = column("retry_scheduled", op="upsert", reason="es_unreachable")
+    return measure(metrics({retry: ramp(40, 40)}), window=WINDOW, baseline=BASELINE)
 
 
 def _keys(index: Path) -> set[str]:
