@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 
@@ -28,6 +29,8 @@ def main(argv: list[str] | None = None) -> None:
     """Entry point: every failure becomes one line and its exit code."""
     arguments = sys.argv[1:] if argv is None else argv
     verbose = "-v" in arguments
+    # What a retry came to is said by the source itself.
+    logging.getLogger("stamina").setLevel(logging.ERROR)
     command = typer.main.get_command(app)
     try:
         code = command.main(

@@ -26,6 +26,12 @@ from loomtriage.cli.terminal import relative, say, show
 from loomtriage.errors import UsageError
 
 app = typer.Typer()
+_SETTING = {
+    "metrics": "LOOMTRIAGE_PROMETHEUS_URL",
+    "traces": "LOOMTRIAGE_JAEGER_URL",
+    "logs": "LOOMTRIAGE_LOGS",
+    "rows": "DATABASE_URL (a role that can only read)",
+}
 
 
 @app.command()
@@ -199,7 +205,7 @@ def doctor(source: Source = "live") -> None:
             else Finding(
                 check=f"doctor.{signal}",
                 state=State.NO_DATA,
-                says=f"No source of {signal} is configured; see `loomtriage doctor --help`.",
+                says=f"No source of {signal} is configured; set {_SETTING[signal]}.",
             )
         )
     verdict = judge(

@@ -17,7 +17,9 @@ app = typer.Typer(help="The embedded lab.", no_args_is_help=True, rich_markup_mo
 def lab_up(
     name: Name = "default",
     ports: Ports = "fixed",
-    load: Annotated[float, typer.Option(help="Writes per second to send through the API.")] = 5.0,
+    load: Annotated[
+        float, typer.Option(help="Writes per second to send through the API; 0 is none.", min=0.0)
+    ] = 5.0,
 ) -> None:
     """Start the lab and wait until everything answers.
 

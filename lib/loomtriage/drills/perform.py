@@ -196,7 +196,7 @@ def _take_back(setup: Setup, show: Performance, course: _Course) -> None:
         return
     with show.phase(Step.REVERTING):
         _note_down(show, Step.REVERTING)
-    setup.say("The fault is taken back.")
+    setup.say("Nothing stands any more." if show.idle else "The fault is taken back.")
     try:
         with show.phase(Step.REVERTED):
             setup.journal.act(Step.REVERTED, show.revert)

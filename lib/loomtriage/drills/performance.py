@@ -13,7 +13,7 @@ from loomtriage.contract.keys import SEARCH
 from loomtriage.drills.clock import ClockMark
 from loomtriage.drills.digest import LabDigest, take_digest
 from loomtriage.drills.expect import Expectation, Observed
-from loomtriage.drills.fault import Checked, Inject, Noop
+from loomtriage.drills.fault import Checked, Inject, Noop, Placebo
 from loomtriage.drills.guards import (
     refuse_foreign_writes,
     refuse_nothing_to_do,
@@ -111,7 +111,14 @@ class Performance:
         assert self.fault is not None  # noqa: S101  (the order of `perform`)
         self._applied_at = datetime.now(UTC)
         self.fault.apply()
-        self.setup.say("The fault is applied.")
+        self.setup.say(
+            "Nothing is applied, this is a control." if self.idle else "The fault is applied."
+        )
+
+    @property
+    def idle(self) -> bool:
+        """Whether apply changes nothing: a placebo, or a drill without its injection."""
+        return self.setup.inject is Inject.NOOP or isinstance(self.setup.drill.fault, Placebo)
 
     def verify(self) -> dict[str, object]:
         """Look for independent proof that it acts."""
@@ -155,6 +162,7 @@ class Performance:
         if self.readings.during and not self.signals.first:
             self._pass_time(setup.times.recovery_s, "Recovery under load")
         self.stop_load()
+        self.setup.say("Waiting for rest.")
         waited = wait_steady(
             setup.lab, within_s=setup.times.settle_s, say=setup.say, pause=self.signals.wait
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import secrets
+import shutil
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -120,3 +121,5 @@ def _lab(name: str, say: Say) -> Iterator[tuple[LabState, bool]]:
         yield labs.up(own, ports="auto", say=say, owner_pid=os.getpid()), True
     finally:
         labs.down(own, say=say)
+        # What counts is in the run folder and the fault journal; data and logs are 50 MB a drill.
+        shutil.rmtree(own, ignore_errors=True)

@@ -23,7 +23,12 @@ if TYPE_CHECKING:
     from jupyter_client.manager import KernelManager
 
 CELL_TIMEOUT_S = 60
-WARM_UP = "import loomtriage, loomtriage.stages.explain, loomtriage.sources, matplotlib.figure"
+WARM_UP = """
+import logging
+import matplotlib.figure
+import loomtriage.sources, loomtriage.stages.explain
+logging.getLogger("stamina").setLevel("ERROR")
+"""
 
 
 def stage_notebook(stage: str) -> Path:

@@ -115,13 +115,18 @@ def _fsync_dir(folder: Path) -> None:
 
 
 def list_runs(out: Path) -> list[dict[str, str]]:
-    """Sealed run folders below `out`, newest first: id, state and cause as recorded."""
+    """Sealed run folders below `out`, newest first: id, state and cause as recorded.
+
+    The state of a drill is the drill's own, not that of the fault it made.
+    """
     rows = []
     for path in sorted(out.glob("*/verdict.json"), reverse=True):
         try:
             verdict = dict(json.loads(path.read_bytes()))
         except (OSError, ValueError, TypeError):
             verdict = {"state": "ERROR", "cause": "damaged"}
+        if (path.parent / "drill.json").is_file():
+            verdict["state"] = _drill_state(path.parent / "drill.json")
         rows.append(
             {
                 "id": path.parent.name,
@@ -130,6 +135,13 @@ def list_runs(out: Path) -> list[dict[str, str]]:
             }
         )
     return rows
+
+
+def _drill_state(path: Path) -> str:
+    try:
+        return str(dict(json.loads(path.read_bytes())).get("state", "?"))
+    except (OSError, ValueError, TypeError):
+        return "ERROR"
 
 
 EXAMPLE_KEEPS = ("verdict.json", "handover.json", "drill.json", "summary.md", "report.html", "tape")

@@ -117,7 +117,7 @@ def seal(
         drill=drill,
         generated_at=datetime.now(UTC),
         sources=tuple(sorted(_source_names(found.case).items())),
-        next_steps=tuple(_next_steps(found)),
+        next_steps=tuple(_next_steps()),
     )
     folder.write("report.html", html(page))
     folder.write("summary.md", markdown(page))
@@ -193,15 +193,9 @@ def _source_names(case: Case) -> dict[str, str]:
     return names
 
 
-def _next_steps(found: Investigation) -> list[str]:
-    window = found.case.window.as_json()
-    return [
-        (
-            f"loomtriage path --source {_portable(found.case.source)} "
-            f"--start {window['start']} --end {window['end']}"
-        ),
-        "loomtriage verify RUN_FOLDER",
-    ]
+def _next_steps() -> list[str]:
+    """What works on the run folder itself, long after the servers have forgotten."""
+    return ["loomtriage path --source run:RUN_FOLDER", "loomtriage verify RUN_FOLDER"]
 
 
 def _portable(value: str) -> str:

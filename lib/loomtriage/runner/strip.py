@@ -35,7 +35,8 @@ def _triage(verdict: Mapping[str, object]) -> list[str]:
         ("evidence", f"{e['kind']} {_short(e['ref'])}: {e['says']}")
         for e in _items(verdict, "evidence")[:5]
     ]
-    parts += [("missing", str(m["why"])[:160]) for m in _items(verdict, "missing")]
+    missing = dict.fromkeys(str(m["why"])[:240] for m in _items(verdict, "missing"))
+    parts += [("missing", why) for why in missing]
     parts += [("do", str(a["says"])) for a in _items(verdict, "actions")[:1]]
     return lines + [LABEL.format(name, text) for name, text in parts if text]
 
