@@ -227,10 +227,15 @@ def _investigate(
         from loomtriage.runner.folder import staging
         from loomtriage.runner.path import investigate, seal
 
-        open_case("path", **parameters)
+        case = open_case("path", **parameters)
         with staging(what, out_dir(out)) as folder:
             found = investigate(
-                folder, kernel=kernel, parameters=parameters, say=say, stages=stages
+                folder,
+                case=case,
+                kernel=kernel,
+                parameters=parameters,
+                say=say,
+                stages=stages,
             )
             final = seal(folder, found)
     show(final, found.verdict, as_json=as_json)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from loomtriage import lab as labs
+from loomtriage.case import open_case
 from loomtriage.drills.book import DRILLS
 from loomtriage.drills.drill import Drill
 from loomtriage.drills.fault import Inject
@@ -96,7 +97,11 @@ class _Blind:
             "baseline": iso(baseline.start),
         }
         self.found = investigate(
-            self._folder, kernel=self._kernel, parameters=parameters, say=self._say
+            self._folder,
+            case=open_case("path", **parameters),
+            kernel=self._kernel,
+            parameters=parameters,
+            say=self._say,
         )
         verdict = self.found.verdict
         scope, step = verdict["scope"], verdict["step"]

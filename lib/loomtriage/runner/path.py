@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from loomtriage.case import Case, open_case
+from loomtriage.case import Case
 from loomtriage.errors import NotebookFailed, TriageError
 from loomtriage.evidence import Links
-from loomtriage.model import Finding, State, Verdict, judge
+from loomtriage.model import Finding, State, judge
 from loomtriage.model.verdict import EXIT_OF_STATE
 from loomtriage.report.canvas import Chart
 from loomtriage.report.page import Page, Section, html, markdown
@@ -61,9 +61,10 @@ class Investigation:
         return int(EXIT_OF_STATE[self.state])
 
 
-def investigate(
+def investigate(  # noqa: PLR0913  (what is asked, where, and who runs it)
     folder: Staging,
     *,
+    case: Case,
     kernel: Kernel,
     parameters: Mapping[str, str],
     say: Say,
@@ -71,13 +72,9 @@ def investigate(
 ) -> Investigation:
     """Run the stages' notebooks on a source and put their results into the staging folder.
 
-    Parameters are validated before the kernel sees any of them.
-
-    Raises:
-        UsageError: a parameter does not make sense.
-        BundleDamaged: the recorded run does not match its manifest.
+    `case` is what `open_case` made of the same parameters: they are valid before the kernel
+    sees any of them.
     """
-    case = open_case("path", **parameters)
     chosen = stages or STAGES.names
     sections: list[Section] = []
     say(f"window {case.window}")
@@ -139,7 +136,7 @@ def read_section(
     if failure is not None or not content:
         says = failure.message if failure else f"{stage} left no result."
         finding = Finding(check=f"{stage}.notebook", state=State.ERROR, says=says)
-        return _plain(stage, judge([finding]), seconds)
+        return Section(id=stage, title=TITLES[stage], verdict=judge([finding]), seconds=seconds)
     charts = tuple(
         Chart(
             id=raw["id"],
@@ -167,18 +164,6 @@ def read_section(
         charts=charts,
         tables=tables,
         caveats=tuple(content["caveats"]),
-        seconds=seconds,
-    )
-
-
-def _plain(stage: str, verdict: Verdict, seconds: float) -> Section:
-    return Section(
-        id=stage,
-        title=TITLES[stage],
-        verdict=verdict,
-        charts=(),
-        tables=(),
-        caveats=(),
         seconds=seconds,
     )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pandas as pd
 
 from loomtriage.analysis import causes
@@ -12,7 +14,7 @@ from loomtriage.analysis.templates import Template, attention, compare
 from loomtriage.case import Case
 from loomtriage.contract.causes import BY_ID, Cause
 from loomtriage.contract.keys import read_key
-from loomtriage.model import Evidence, Finding, Frame, State
+from loomtriage.model import Evidence, Finding, Frame, State, judge
 from loomtriage.model.window import iso
 from loomtriage.stages.conclude import conclude
 from loomtriage.stages.explain_show import (
@@ -29,7 +31,6 @@ from loomtriage.stages.result import (
     check_safely,
     finish,
     missing,
-    verdict_of,
 )
 
 EXAMPLE_LINES = 3
@@ -64,13 +65,15 @@ def explain(case: Case) -> StageResult:
             window[window["level"].isin(("WARNING", "ERROR"))] if len(window) else window, rows.data
         ),
     )
+    conclusion = conclude(case, narrowing, facts, fired)
     findings = [
-        *check_safely("explain.cause", lambda: (_cause(case, narrowing, facts, fired),)),
+        *check_safely(
+            "explain.cause", lambda: (_cause(case, narrowing, facts, fired, conclusion),)
+        ),
         *check_safely("explain.lines", lambda: (_lines(case, lines, picked, named=bool(fired)),)),
         *check_safely("explain.coverage", lambda: _coverage(cover)),
     ]
-    conclusion = conclude(case, narrowing, facts, fired)
-    verdict = verdict_of(findings, headline=str(conclusion["headline"]))
+    verdict = judge(findings, headline=str(conclusion["headline"]))
     first = picked[0] if picked else None
     result = StageResult(
         stage="explain",
@@ -123,9 +126,12 @@ def proving_lines(
 
 
 def _cause(
-    case: Case, narrowing: Narrowing, facts: Facts, fired: tuple[Conclusion, ...]
+    case: Case,
+    narrowing: Narrowing,
+    facts: Facts,
+    fired: tuple[Conclusion, ...],
+    conclusion: Mapping[str, object],
 ) -> Finding:
-    conclusion = conclude(case, narrowing, facts, fired)
     cause: Cause = BY_ID[str(conclusion["cause"])]
     if cause.id == "none":
         says = f"{cause.says} {_processed_says(facts)}"

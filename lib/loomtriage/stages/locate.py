@@ -10,7 +10,7 @@ from loomtriage.case import Case
 from loomtriage.contract.keys import read_key
 from loomtriage.contract.reasons import canonical
 from loomtriage.contract.spans import BATCH, ROW
-from loomtriage.model import Evidence, Finding, Frame, Kind, State
+from loomtriage.model import Evidence, Finding, Frame, Kind, State, judge
 from loomtriage.model.window import iso
 from loomtriage.report.canvas import Chart, nothing
 from loomtriage.report.tables import Table
@@ -22,7 +22,6 @@ from loomtriage.stages.result import (
     check_safely,
     finish,
     missing,
-    verdict_of,
 )
 
 EXAMPLES = 3
@@ -33,7 +32,7 @@ def locate(case: Case) -> StageResult:
     """Compare the steps of failing traces with the baseline's and hand the deepest one on."""
     spans, before = case.pull("spans"), _before(case)
     if not len(spans):
-        verdict = verdict_of(
+        verdict = judge(
             [missing("locate.traces", spans)],
             headline="Traces are missing; metrics and logs become the main chain.",
         )
@@ -51,7 +50,7 @@ def locate(case: Case) -> StageResult:
     step = deepest(steps)
     found = example_traces(inside, step)
     findings = check_safely("locate.step", lambda: (_step(case, step, inside, found),))
-    verdict = verdict_of(list(findings), headline=findings[0].says)
+    verdict = judge(list(findings), headline=findings[0].says)
     first = inside.loc[failing(inside), "start"].min() if step else None
     result = StageResult(
         stage="locate",

@@ -7,7 +7,7 @@ from loomtriage.analysis.surprise import FLOOR_EVENTS
 from loomtriage.case import Case
 from loomtriage.contract import catalogue
 from loomtriage.contract.reasons import is_known
-from loomtriage.model import Evidence, Finding, Scope, State, Suspect
+from loomtriage.model import Evidence, Finding, Scope, State, Suspect, judge
 from loomtriage.model.window import iso
 from loomtriage.stages.narrow_show import (
     leaves_table,
@@ -22,7 +22,6 @@ from loomtriage.stages.result import (
     check_safely,
     finish,
     missing,
-    verdict_of,
 )
 
 
@@ -31,7 +30,7 @@ def narrow(case: Case) -> StageResult:
     found = measure_case(case)
     if not len(found.frame):
         finding = missing("narrow.metrics", found.frame)
-        verdict = verdict_of([finding], headline="Metrics are missing; the scope stays open.")
+        verdict = judge([finding], headline="Metrics are missing; the scope stays open.")
         result = StageResult(
             stage="narrow",
             verdict=verdict,
@@ -50,7 +49,7 @@ def narrow(case: Case) -> StageResult:
     began = onset(found, case)
     result = StageResult(
         stage="narrow",
-        verdict=verdict_of(
+        verdict=judge(
             findings, headline=findings[0].says, suspects=[_suspect(p) for p in found.patterns]
         ),
         charts=narrow_charts(case, found),

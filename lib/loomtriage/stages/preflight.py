@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from loomtriage.case import Case
-from loomtriage.model import Finding, Frame, State
+from loomtriage.model import Finding, Frame, State, judge
 from loomtriage.report.tables import Table
 from loomtriage.stages.result import (
     StageResult,
@@ -13,7 +13,6 @@ from loomtriage.stages.result import (
     check_safely,
     finish,
     missing,
-    verdict_of,
 )
 
 ENOUGH_SAMPLES = 20
@@ -43,7 +42,7 @@ def preflight(case: Case) -> StageResult:
     )
     result = StageResult(
         stage="preflight",
-        verdict=verdict_of(findings, headline=headline),
+        verdict=judge(findings, headline=headline),
         tables=(_overview(frames),),
         caveats=(*case.evidence.caveats, *caveats_of(*frames.values())),
         handover={"signals": [name for name in frames if name not in gone]},

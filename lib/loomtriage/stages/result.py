@@ -11,7 +11,7 @@ from typing import TypeVar
 from loomtriage.case import Case
 from loomtriage.errors import UsageError
 from loomtriage.handover import add_handover
-from loomtriage.model import Evidence, Finding, Frame, Scope, State, Suspect, Verdict, judge
+from loomtriage.model import Evidence, Finding, Frame, Scope, State, Suspect, Verdict
 from loomtriage.report.canvas import Chart
 from loomtriage.report.tables import Table
 
@@ -144,13 +144,6 @@ def caveats_of(*frames: Frame) -> tuple[str, ...]:
     """The frames' caveats, each named by its source, without repeats."""
     texts = [f"{frame.origin.source}: {text}" for frame in frames for text in frame.caveats]
     return tuple(dict.fromkeys(texts))
-
-
-def verdict_of(
-    findings: list[Finding], *, headline: str, suspects: list[Suspect] | None = None
-) -> Verdict:
-    """A stage's verdict."""
-    return judge(findings, headline=headline, suspects=suspects or [])
 
 
 def _pick(items: tuple[Shown, ...], name: str, noun: str) -> Shown:

@@ -21,20 +21,24 @@ def v3_routes(store: SpanStore) -> list[Route]:
     """The routes of the v3 API."""
     api = _V3(store)
     return [
-        Route("/api/v3/services", _answering(api.services)),
-        Route("/api/v3/operations", _answering(api.operations)),
-        Route("/api/v3/traces", _answering(api.find)),
-        Route("/api/v3/traces/{trace_id}", _answering(api.trace)),
+        Route("/api/v3/services", answering(api.services, _problem)),
+        Route("/api/v3/operations", answering(api.operations, _problem)),
+        Route("/api/v3/traces", answering(api.find, _problem)),
+        Route("/api/v3/traces/{trace_id}", answering(api.trace, _problem)),
     ]
 
 
-def _answering(call: Callable[[Request], Response]) -> Callable[[Request], Awaitable[Response]]:
+def answering(
+    call: Callable[[Request], Response], problem: Callable[[int, str], Response]
+) -> Callable[[Request], Awaitable[Response]]:
+    """An endpoint of either API; a bad parameter becomes that API's own answer 400."""
+
     async def endpoint(request: Request) -> Response:
         # Async although nothing waits: SQLite stays on the one thread that receives spans.
         try:
             return call(request)
         except ValueError as error:
-            return _problem(400, str(error))
+            return problem(400, str(error))
 
     return endpoint
 

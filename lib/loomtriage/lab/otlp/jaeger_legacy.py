@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Awaitable, Callable
 
 from opentelemetry.proto.common.v1.common_pb2 import KeyValue
 from opentelemetry.proto.trace.v1.trace_pb2 import Span
@@ -14,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from loomtriage.lab.otlp.jaeger import MAX_TRACES, read_texts, read_trace_id
+from loomtriage.lab.otlp.jaeger import MAX_TRACES, answering, read_texts, read_trace_id
 from loomtriage.lab.otlp.spanstore import SpanStore, StoredSpan, Trace, TraceQuery
 from loomtriage.lab.otlp.times import read_duration_ns
 from loomtriage.lab.otlp.values import Json, is_error, kind_name, plain, service_of
@@ -26,22 +25,12 @@ def legacy_routes(store: SpanStore) -> list[Route]:
     """The routes of the older API."""
     api = _Legacy(store)
     return [
-        Route("/api/services", _answering(api.services)),
-        Route("/api/services/{service:path}/operations", _answering(api.operation_names)),
-        Route("/api/operations", _answering(api.operations)),
-        Route("/api/traces", _answering(api.find)),
-        Route("/api/traces/{trace_id}", _answering(api.trace)),
+        Route("/api/services", answering(api.services, _problem)),
+        Route("/api/services/{service:path}/operations", answering(api.operation_names, _problem)),
+        Route("/api/operations", answering(api.operations, _problem)),
+        Route("/api/traces", answering(api.find, _problem)),
+        Route("/api/traces/{trace_id}", answering(api.trace, _problem)),
     ]
-
-
-def _answering(call: Callable[[Request], Response]) -> Callable[[Request], Awaitable[Response]]:
-    async def endpoint(request: Request) -> Response:
-        try:
-            return call(request)
-        except ValueError as error:
-            return _problem(400, str(error))
-
-    return endpoint
 
 
 def _problem(code: int, message: str) -> Response:
