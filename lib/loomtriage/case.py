@@ -12,7 +12,7 @@ from loomtriage.contract.catalogue import MetricType
 from loomtriage.contract.keys import CHRONICLE
 from loomtriage.contract.spans import BATCH, CHRONICLE_SERVICE, SEARCH_SERVICE
 from loomtriage.errors import UsageError
-from loomtriage.evidence import Evidence, open_evidence
+from loomtriage.evidence import Evidence, open_evidence, secrets_of
 from loomtriage.handover import before, read_handover
 from loomtriage.model import Frame, Kind, Origin, Scope, Signal, Window
 from loomtriage.model.window import parse_instant, parse_span
@@ -152,7 +152,8 @@ def open_case(  # noqa: PLR0913  (one argument per notebook parameter)
             f"handover {handover[:120]!r} is no folder.",
             hint="Give the run folder of the earlier stage, or leave it empty.",
         )
-    tape: Tape = Recording(folder / "tape") if folder else Live()
+    secrets = secrets_of(source)
+    tape: Tape = Recording(folder / "tape", secrets=secrets) if folder else Live(secrets=secrets)
     evidence = open_evidence(source, tape=tape)
     window = _window(evidence, start=start, end=end)
     # The path begins anew: what a recorded run had concluded is not its to know.

@@ -9,11 +9,12 @@ from pathlib import Path
 
 from loomtriage.errors import UsageError
 from loomtriage.handover import Left, read_handover
-from loomtriage.lab.state import read_state
+from loomtriage.lab.state import LabState, read_state
 from loomtriage.model import Window
 from loomtriage.settings import settings, shipped
 from loomtriage.sources import Logs, Outbox, Prometheus, Sources, Traces, labs, playback
 from loomtriage.sources.manifest import read_manifest
+from loomtriage.sources.secret_forms import Secrets, secrets_in, without_userinfo
 from loomtriage.sources.tape import Tape
 
 SOURCE_FORMS = "live, lab[:NAME], example:ID, run:DIR or labs:DIR"
@@ -74,6 +75,21 @@ def open_evidence(source: str, *, tape: Tape) -> Evidence:
     raise UsageError(f"source {source[:80]!r} has no known form.", hint=f"Use {SOURCE_FORMS}.")
 
 
+def secrets_of(source: str) -> Secrets:
+    """What must not reach any artifact of an investigation of that source.
+
+    The process's own secrets always; those of a lab when a lab is asked.
+    """
+    kind, _, name = source.partition(":")
+    if kind == "lab":
+        state = _lab_state(name or "default")
+        known = secrets_in(os.environ, urls=(state.dsn, state.triage_dsn))
+        return Secrets((state.token, *known.values))
+    chosen = settings()
+    dsn = os.environ.get(chosen.database_env, "")
+    return secrets_in(os.environ, urls=(dsn, chosen.prometheus_url, chosen.jaeger_url))
+
+
 def examples() -> tuple[str, ...]:
     """Ids of the recorded examples that ship with the program."""
     folder = shipped("runbooks/examples")
@@ -103,13 +119,21 @@ def _live(tape: Tape) -> Evidence:
         rows=Outbox(dsn, tape=tape) if dsn else None,
     )
     return Evidence(
-        sources=sources, links=Links(prometheus=chosen.prometheus_url, jaeger=chosen.jaeger_url)
+        sources=sources,
+        links=Links(
+            prometheus=without_userinfo(chosen.prometheus_url),
+            jaeger=without_userinfo(chosen.jaeger_url),
+        ),
     )
+
+
+def _lab_state(name: str) -> LabState:
+    return read_state(settings().home_dir() / "labs" / check_lab_name(name))
 
 
 def _lab(name: str, tape: Tape) -> Evidence:
 
-    state = read_state(settings().home_dir() / "labs" / check_lab_name(name))
+    state = _lab_state(name)
     logs = (*sorted(state.logs.glob("worker*.log")), *sorted(state.logs.glob("api.log")))
     sources = Sources(
         spec="lab",

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from loomtriage.case import Case
 from loomtriage.errors import NotebookFailed, TriageError
-from loomtriage.evidence import Links
+from loomtriage.evidence import Links, secrets_of
 from loomtriage.model import Finding, State, judge
 from loomtriage.model.verdict import EXIT_OF_STATE
 from loomtriage.report.canvas import Chart
@@ -118,7 +118,7 @@ def seal(
     )
     folder.write("report.html", html(page))
     folder.write("summary.md", markdown(page))
-    refuse_secrets(folder.path)
+    refuse_secrets(folder.path, secrets_of(found.case.source))
     return folder.seal(
         {
             "parameters": {k: _portable(v) for k, v in found.parameters.items() if v},

@@ -23,6 +23,7 @@ from typing import Literal, Protocol
 from loomtriage.errors import BundleDamaged
 from loomtriage.sources.files import read_file
 from loomtriage.sources.redact import redact, redact_bytes
+from loomtriage.sources.secret_forms import Secrets
 
 Media = Literal["json", "jsonl", "txt"]
 INDEX = "index.jsonl"
@@ -62,14 +63,21 @@ class RawAnswer:
     hint: str = ""
     caveats: tuple[str, ...] = ()
 
-    def redacted(self) -> RawAnswer:
-        """The same answer without secrets."""
+    def redacted(self, secrets: Secrets) -> RawAnswer:
+        """The same answer without what looks like a secret, nor any of these."""
         return replace(
             self,
-            body=redact_bytes(self.body),
-            hint=redact(self.hint),
-            caveats=tuple(redact(text) for text in self.caveats),
+            body=secrets.cut(redact_bytes(self.body)),
+            hint=_cut(self.hint, secrets),
+            caveats=tuple(_cut(text, secrets) for text in self.caveats),
         )
+
+
+def _cut(text: str, secrets: Secrets) -> str:
+    return secrets.cut(redact(text).encode(errors="surrogatepass")).decode(errors="surrogatepass")
+
+
+NO_SECRETS = Secrets()
 
 
 class Tape(Protocol):
@@ -83,9 +91,12 @@ class Tape(Protocol):
 class Live:
     """Just asks."""
 
+    def __init__(self, *, secrets: Secrets = NO_SECRETS) -> None:
+        self._secrets = secrets
+
     def fetch(self, key: str, ask: Callable[[], RawAnswer]) -> RawAnswer:
         """Ask; nothing is kept."""
-        return ask().redacted()
+        return ask().redacted(self._secrets)
 
 
 class Playback:
@@ -121,8 +132,8 @@ class Recording:
     that of the packed bytes, so that it is checked before anything unpacks them.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, *, secrets: Secrets = NO_SECRETS) -> None:
+        self._folder, self._secrets = folder, secrets
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._entries = dict(_read_index(folder))
         self._lock = threading.Lock()
@@ -133,7 +144,7 @@ class Recording:
             known = self._entries.get(key)
             if known is not None:
                 return _play(self._folder, known)
-            answer = ask().redacted()
+            answer = ask().redacted(self._secrets)
             packed = gzip.compress(answer.body, mtime=0)
             digest = hashlib.sha256(packed).hexdigest()
             name = f"{len(self._entries) + 1:04d}-{digest[:12]}.{answer.media}.gz"
