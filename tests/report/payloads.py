@@ -51,6 +51,39 @@ SCRIPTS = (
     "\ud800<script>hit()</script>\udfff",
 )
 
+BREAKOUTS = (
+    "</td></tr></table>",
+    "</pre></code>",
+    "</figcaption></figure>",
+    "</title></head><body>",
+    "</style>",
+    "</script>",
+    "</textarea></select>",
+    "-->",
+    "]]>",
+    '">',
+    "'>",
+    "\x00>",
+)
+VECTORS = (
+    "<script>hit()</script>",
+    "<img src=x onerror=hit()>",
+    "<svg/onload=hit()>",
+    "<svg><animate onbegin=hit() attributeName=x dur=1s></svg>",
+    "<details open ontoggle=hit()>x</details>",
+    "<input autofocus onfocus=hit()>",
+    "<body onload=hit()>",
+    "<iframe srcdoc='<script>parent.hit()</script>'></iframe>",
+    "<video src=x onerror=hit()></video>",
+    "<marquee onstart=hit()>x</marquee>",
+    "<a href=javascript:hit()>x</a>",
+    "<form><button formaction=javascript:hit()>x</button></form>",
+    "<object data=javascript:hit()></object>",
+    "<meta http-equiv=refresh content='0;url=javascript:hit()'>",
+)
+CROSSED = {breakout: tuple(breakout + vector for vector in VECTORS) for breakout in BREAKOUTS}
+"""Every way out of an element with every way to run: with `SCRIPTS` 200 payloads."""
+
 LABELS = (
     "$\\frac{$",
     "$$",

@@ -12,7 +12,7 @@ from PIL import Image, ImageChops
 from loomtriage.report import html
 from loomtriage.report.page import environment, render
 from tests.report.make_page import page
-from tests.report.payloads import SCRIPTS, SPOOFS
+from tests.report.payloads import CROSSED, SCRIPTS, SPOOFS
 
 pytestmark = pytest.mark.browser
 
@@ -72,6 +72,12 @@ class Visit:
         self.page.on("requestfailed", self._failed)
         self.page.on("console", lambda message: self.messages.append(message.text))
         self.page.on("pageerror", lambda error: self.messages.append(str(error)))
+        self.page.goto(file.as_uri())
+
+    def go(self, file):
+        """Open another file in the same window, with a clean slate."""
+        self.requests.clear()
+        self.messages.clear()
         self.page.goto(file.as_uri())
 
     def outside(self):
@@ -146,6 +152,22 @@ def test_no_payload_runs_anywhere(visit, words):
     assert seen.poked() == 0
     assert seen.outside() == []
     assert seen.messages == []
+
+
+@pytest.mark.parametrize("breakout", CROSSED)
+def test_no_way_out_of_an_element_runs(visit, tmp_path, breakout):
+    """Each breakout with each vector, in all places at once, without the policy: all is text."""
+    seen, file = visit(html(page())), tmp_path / "crossed.html"
+    for words in CROSSED[breakout]:
+        file.write_text(without_policy(html(page(lambda _, w=words: w, url=words))), "utf-8")
+        seen.go(file)
+        assert (seen.poked(), seen.outside(), seen.messages) == (0, [], []), words
+
+
+def test_the_payloads_are_two_hundred():
+    """As many as were promised, none twice."""
+    payloads = {*SCRIPTS, *(words for crossed in CROSSED.values() for words in crossed)}
+    assert len(payloads) >= 200
 
 
 def test_the_policy_alone_holds_too(visit):
