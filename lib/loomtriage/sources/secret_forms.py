@@ -39,22 +39,26 @@ class Secrets:
 
     def found(self, content: bytes) -> str:
         """Name of the form in which some secret stands in these bytes, empty when in none."""
-        return next((form for form, pattern in self._patterns() if pattern.search(content)), "")
+        return next((form for form, pattern in self._near(content) if pattern.search(content)), "")
 
     def cut(self, content: bytes) -> bytes:
         """The bytes with every secret in every form replaced; JSON stays JSON."""
-        for form, pattern in self._patterns():
+        for form, pattern in self._near(content):
             hidden = HIDDEN.encode(form) if form.startswith("utf-16") else HIDDEN.encode()
             content = pattern.sub(hidden, content)
         return content
 
-    def _patterns(self) -> Iterator[tuple[str, re.Pattern[bytes]]]:
+    def _near(self, content: bytes) -> Iterator[tuple[str, re.Pattern[bytes]]]:
+        """The forms that these bytes may hold: a plain search says so far sooner than a pattern."""
+        lowered = content.lower()
         for value in self.values:
             for form, written in forms(value):
-                flags = re.IGNORECASE if form in _ANY_CASE else re.NOFLAG
+                part = max(written.split(b"\\"), key=len)
+                if part.lower() not in lowered:
+                    continue
                 # Each text inside a text doubles the backslashes of the one before.
                 pattern = re.escape(written).replace(rb"\\", rb"\\+")
-                yield form, re.compile(pattern, flags)
+                yield form, re.compile(pattern, re.IGNORECASE if form in _ANY_CASE else re.NOFLAG)
 
 
 _ANY_CASE = frozenset({"percent", "percent, twice", "every byte percent", "hex", "json \\u"})
