@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from loomtriage.case import open_case
     from loomtriage.model import Scope, Window
+    from loomtriage.pivoting import pivot
+    from loomtriage.stages.conform import conform
     from loomtriage.stages.explain import explain
     from loomtriage.stages.locate import locate
     from loomtriage.stages.narrow import narrow
@@ -19,14 +21,26 @@ if TYPE_CHECKING:
 _HOMES = {
     "open_case": "loomtriage.case",
     "preflight": "loomtriage.stages.preflight",
+    "conform": "loomtriage.stages.conform",
     "narrow": "loomtriage.stages.narrow",
     "locate": "loomtriage.stages.locate",
     "explain": "loomtriage.stages.explain",
+    "pivot": "loomtriage.pivoting",
     "Window": "loomtriage.model",
     "Scope": "loomtriage.model",
 }
 
-__all__ = ["Scope", "Window", "explain", "locate", "narrow", "open_case", "preflight"]
+__all__ = [
+    "Scope",
+    "Window",
+    "conform",
+    "explain",
+    "locate",
+    "narrow",
+    "open_case",
+    "pivot",
+    "preflight",
+]
 
 
 def __getattr__(name: str) -> object:

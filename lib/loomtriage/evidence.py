@@ -4,20 +4,40 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 from loomtriage.errors import UsageError
 from loomtriage.handover import Left, read_handover
 from loomtriage.lab.state import LabState, read_state
-from loomtriage.model import Window
-from loomtriage.settings import settings, shipped
-from loomtriage.sources import Logs, Outbox, Prometheus, Sources, Traces, labs, playback
+from loomtriage.model import Signal, Window
+from loomtriage.settings import Settings, settings, shipped
+from loomtriage.sources import (
+    Logs,
+    Outbox,
+    Prometheus,
+    Sources,
+    SpanFiles,
+    Traces,
+    labs,
+    playback,
+)
 from loomtriage.sources.manifest import read_manifest
 from loomtriage.sources.secret_forms import Secrets, secrets_in, without_userinfo
 from loomtriage.sources.tape import Tape
 
 SOURCE_FORMS = "live, lab[:NAME], example:ID, run:DIR or labs:DIR"
+SET_BY: Mapping[Signal, str] = MappingProxyType(
+    {
+        Signal.METRICS: "LOOMTRIAGE_PROMETHEUS_URL",
+        Signal.TRACES: "LOOMTRIAGE_JAEGER_URL, or LOOMTRIAGE_TRACES for OTLP JSON files",
+        Signal.LOGS: "LOOMTRIAGE_LOGS (a file, a folder or a pattern)",
+        Signal.ROWS: "DATABASE_URL (a role that can only read)",
+    }
+)
+"""Signal -> the setting that names its live source."""
 _NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,79}$")
 
 
@@ -27,6 +47,7 @@ class Links:
 
     prometheus: str = ""
     jaeger: str = ""
+    grafana: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +135,7 @@ def _live(tape: Tape) -> Evidence:
     sources = Sources(
         spec="live",
         metrics=Prometheus(chosen.prometheus_url, tape=tape) if chosen.prometheus_url else None,
-        traces=Traces(chosen.jaeger_url, tape=tape) if chosen.jaeger_url else None,
+        traces=_live_traces(chosen, tape),
         logs=Logs(chosen.logs, tape=tape) if chosen.logs else None,
         rows=Outbox(dsn, tape=tape) if dsn else None,
     )
@@ -122,9 +143,17 @@ def _live(tape: Tape) -> Evidence:
         sources=sources,
         links=Links(
             prometheus=without_userinfo(chosen.prometheus_url),
-            jaeger=without_userinfo(chosen.jaeger_url),
+            jaeger="" if chosen.traces else without_userinfo(chosen.jaeger_url),
+            grafana=without_userinfo(chosen.grafana_url),
         ),
     )
+
+
+def _live_traces(chosen: Settings, tape: Tape) -> Traces | None:
+    if chosen.traces:
+        files = SpanFiles(chosen.traces)
+        return Traces("", tape=tape, ask=files.ask, look=files.look)
+    return Traces(chosen.jaeger_url, tape=tape) if chosen.jaeger_url else None
 
 
 def _lab_state(name: str) -> LabState:
@@ -134,7 +163,8 @@ def _lab_state(name: str) -> LabState:
 def _lab(name: str, tape: Tape) -> Evidence:
 
     state = _lab_state(name)
-    logs = (*sorted(state.logs.glob("worker*.log")), *sorted(state.logs.glob("api.log")))
+    names = ("worker*.log", "chronicle*.log", "api.log")
+    logs = tuple(path for name in names for path in sorted(state.logs.glob(name)))
     sources = Sources(
         spec="lab",
         metrics=Prometheus(state.prometheus_url, tape=tape),
@@ -175,6 +205,7 @@ def _recorded(folder: Path, tape: Tape) -> Evidence:
         links=Links(
             prometheus=manifest.sources.get("metrics", ""),
             jaeger=manifest.sources.get("traces", ""),
+            grafana=manifest.sources.get("grafana", ""),
         ),
         handover=read_handover(folder),
     )

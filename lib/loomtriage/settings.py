@@ -21,6 +21,8 @@ class Settings(BaseSettings):
     Attributes:
         prometheus_url: base URL of a PromQL-compatible server.
         jaeger_url: base URL of the Jaeger query API.
+        grafana_url: base URL of Grafana, for links only; empty for none.
+        traces: OTLP JSON file, folder or glob; when set, spans come from there and not from Jaeger.
         logs: log file, folder or glob.
         database_env: NAME of the environment variable that holds the outbox DSN (never the DSN).
         runs: folder that receives run folders; empty means `runbooks/runs` in the current folder.
@@ -32,6 +34,8 @@ class Settings(BaseSettings):
 
     prometheus_url: str = "http://127.0.0.1:9090"
     jaeger_url: str = "http://127.0.0.1:16686"
+    grafana_url: str = ""
+    traces: str = ""
     logs: str = ""
     database_env: str = "DATABASE_URL"
     runs: str = ""

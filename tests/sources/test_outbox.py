@@ -71,6 +71,7 @@ def insert(connection, table, status, **more):
         "attempts": 0,
         "replay_count": 0,
         "traceparent": f"00-{TRACE}-00f067aa0ba902b7-01",
+        "tracestate": "other=1,wordloom=by%2Chand",
     } | more
     marks = ", ".join(["%s"] * len(row))
     connection.execute(
@@ -180,3 +181,11 @@ def test_database_without_outbox_is_wrong_content(owner):
 def test_probe_of_a_reader_is_ok(owner):
     """The probe confirms that this role can only read."""
     assert Outbox(as_role(owner, "reader"), tape=Live()).probe().state is State.OK
+
+
+@pytest.mark.lab
+def test_a_row_names_its_request(owner):
+    """Trace id and correlation id come out of the row's trace context, decoded."""
+    frame = Outbox(as_role(owner, "reader"), tape=Live()).pull(ASKED)
+    assert set(frame.data["correlation_id"]) == {"by,hand"}
+    assert set(frame.data["trace_id"]) == {TRACE}

@@ -27,6 +27,7 @@ def key(signal=Signal.METRICS, window=WINDOW, **more):
         ({"scope": Scope(env="dev")}, {"scope": Scope(env="test")}),
         ({"signal": Signal.TRACES, "service": "a"}, {"signal": Signal.TRACES, "service": "b"}),
         ({"signal": Signal.TRACES, "limit": 1}, {"signal": Signal.TRACES, "limit": 2}),
+        ({"signal": Signal.TRACES}, {"signal": Signal.TRACES, "attributes": (("result", "ok"),)}),
         (
             {"signal": Signal.ROWS, "scope": Scope(projection="a")},
             {"signal": Signal.ROWS, "scope": Scope(projection="b")},
@@ -47,6 +48,10 @@ def test_another_question_has_another_key(one, other):
             {"signal": Signal.TRACES, "trace_ids": ("AB", "c")},
             {"signal": Signal.TRACES, "trace_ids": ("c", "ab"), "service": "s", "window": LATER},
         ),
+        (
+            {"signal": Signal.TRACES, "attributes": (("a", "1"), ("b", "2"))},
+            {"signal": Signal.TRACES, "attributes": (("b", "2"), ("a", "1"), ("b", "2"))},
+        ),
         ({"signal": Signal.LOGS}, {"signal": Signal.LOGS, "scope": Scope(env="dev")}),
     ],
 )
@@ -60,3 +65,8 @@ def test_a_time_zone_is_no_other_question():
     taipei = timezone(timedelta(hours=8))
     there = Window(WINDOW.start.astimezone(taipei), WINDOW.end.astimezone(taipei))
     assert key(window=there) == key()
+
+
+def test_without_attributes_the_key_is_what_it_was():
+    """Recordings made before attributes could be asked for still answer."""
+    assert "attributes" not in key(signal=Signal.TRACES, service="s", operation="o")

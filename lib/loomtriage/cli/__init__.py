@@ -9,7 +9,7 @@ import sys
 import typer
 from typer.exceptions import TyperException
 
-from loomtriage.cli import commands, lab
+from loomtriage.cli import commands, doctor, lab, pivot
 from loomtriage.cli.terminal import fail
 from loomtriage.errors import Exit, TriageError
 
@@ -22,6 +22,8 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(commands.app)
+app.add_typer(doctor.app)
+app.add_typer(pivot.app)
 app.add_typer(lab.app, name="lab")
 
 

@@ -61,6 +61,20 @@ class Table:
         note = self.notes(max_rows)
         return "\n\n".join([*parts, md(note)] if note else parts)
 
+    def plain(self, max_rows: int = MAX_ROWS) -> str:
+        """The table for a terminal: columns padded with spaces, numbers to the right."""
+        cells = (tuple(map(text, self.columns)), *self.shown(max_rows))
+        widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+        right = self.numeric()
+        lines = [
+            "  ".join(
+                cell.rjust(width) if number else cell.ljust(width)
+                for cell, width, number in zip(row, widths, right, strict=True)
+            ).rstrip()
+            for row in cells
+        ]
+        return "\n".join([text(self.title), *lines, self.notes(max_rows)]).rstrip()
+
     def _even(self, max_rows: int) -> tuple[tuple[str, ...], ...]:
         width = len(self.columns)
         return tuple((*row[:width], *[""] * (width - len(row))) for row in self.rows[:max_rows])

@@ -7,6 +7,7 @@ from pathlib import Path
 from loomtriage.model.collect import Collection, collect
 from loomtriage.sources.labs import LabsEvidence, labs
 from loomtriage.sources.logs import Logs
+from loomtriage.sources.otlp_files import SpanFiles
 from loomtriage.sources.outbox import Outbox
 from loomtriage.sources.prometheus import Prometheus
 from loomtriage.sources.question import Question
@@ -27,6 +28,7 @@ __all__ = [
     "Recording",
     "Source",
     "Sources",
+    "SpanFiles",
     "Tape",
     "Traces",
     "labs",

@@ -16,6 +16,7 @@ from loomtriage.sources.tape import Unreadable
 
 _KINDS = {1: "internal", 2: "server", 3: "client", 4: "producer", 5: "consumer"}
 _HEX = re.compile(r"^[0-9a-f]+$")
+_OLDER_SCOPES = "instrumentationLibrarySpans"
 _MAX_NS = 2**63 - 1
 _BAD = (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError)
 
@@ -50,10 +51,9 @@ class Span:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Traces:
-    """Spans of some documents, how many traces each held, and how many spans were unreadable."""
+    """Spans of some documents, and how many more were unreadable."""
 
     spans: tuple[Span, ...]
-    traces_per_document: tuple[int, ...]
     unreadable: int
 
 
@@ -64,16 +64,14 @@ def read_traces(body: bytes) -> Traces:
         Unreadable: the body is damaged, or a document is of neither form.
     """
     spans: list[Span] = []
-    counts: list[int] = []
     unreadable = 0
     for document in documents(body):
-        found, bad = _read(document)
+        found, bad = read_document(document)
         spans += found
         unreadable += bad
-        counts.append(len({span.trace_id for span in found}))
     if unreadable and not spans:
         raise Unreadable("wrong_content", f"None of {unreadable} spans can be read.")
-    return Traces(spans=tuple(spans), traces_per_document=tuple(counts), unreadable=unreadable)
+    return Traces(spans=tuple(spans), unreadable=unreadable)
 
 
 def documents(body: bytes) -> list[object]:
@@ -90,7 +88,12 @@ def documents(body: bytes) -> list[object]:
     return [read_json(body)] if body.strip() else []
 
 
-def _read(document: object) -> tuple[list[Span], int]:
+def read_document(document: object) -> tuple[list[Span], int]:
+    """Spans of one document, and how many more were unreadable.
+
+    Raises:
+        Unreadable: it is of neither form.
+    """
     if isinstance(document, dict):
         inner = document.get("result", document)
         if isinstance(inner, dict) and isinstance(inner.get("resourceSpans"), list):
@@ -116,7 +119,7 @@ def _v3(resources: list[Any]) -> Iterator[Span | None]:
     for resource in resources:
         try:
             shared = _otlp_attributes((resource.get("resource") or {}).get("attributes"))
-            scopes = resource.get("scopeSpans") or []
+            scopes = resource.get("scopeSpans") or resource.get(_OLDER_SCOPES) or []
             raws = [raw for scope in scopes for raw in scope.get("spans") or []]
         except _BAD:
             yield None
@@ -134,10 +137,14 @@ def _v3_span(raw: Mapping[str, Any], shared: Mapping[str, object]) -> Span:
     events = [
         (e.get("name"), _otlp_attributes(e.get("attributes"))) for e in raw.get("events") or []
     ]
-    links = [_hex(link.get("traceId"), 32) for link in raw.get("links") or []]
+    links = [hex_id(link.get("traceId"), 32) for link in raw.get("links") or []]
     start, end = int(raw["startTimeUnixNano"]), int(raw["endTimeUnixNano"])
     return _span(
-        ids=(_hex(raw["traceId"], 32), _hex(raw["spanId"], 16), _hex(raw.get("parentSpanId"), 16)),
+        ids=(
+            hex_id(raw["traceId"], 32),
+            hex_id(raw["spanId"], 16),
+            hex_id(raw.get("parentSpanId"), 16),
+        ),
         names=(str(shared.get("service.name", "")), str(raw["name"]), _kind(raw.get("kind"))),
         times=(start, end - start),
         attributes=_enriched(attributes, events, links),
@@ -162,20 +169,20 @@ def _legacy(traces: list[Any]) -> Iterator[Span | None]:
 def _legacy_span(raw: Mapping[str, Any], processes: Mapping[str, Any]) -> Span:
     process = processes.get(raw.get("processID") or "") or raw.get("process") or {}
     attributes = {**_tags(process.get("tags")), **_tags(raw.get("tags"))}
-    trace_id = _hex(raw["traceID"], 32)
+    trace_id = hex_id(raw["traceID"], 32)
     parents: list[object] = []
     links: list[str] = []
     for reference in raw.get("references") or []:
-        same = _hex(reference["traceID"], 32) == trace_id
+        same = hex_id(reference["traceID"], 32) == trace_id
         if same and reference.get("refType") == "CHILD_OF" and not parents:
             parents.append(reference["spanID"])
         else:
-            links.append(_hex(reference["traceID"], 32))
+            links.append(hex_id(reference["traceID"], 32))
     logged = [_tags(entry.get("fields")) for entry in raw.get("logs") or []]
     events = [(fields.get("event"), fields) for fields in logged]
     kind = str(attributes.pop("span.kind", "")) or "internal"
     return _span(
-        ids=(trace_id, _hex(raw["spanID"], 16), _hex(parents[0] if parents else "", 16)),
+        ids=(trace_id, hex_id(raw["spanID"], 16), hex_id(parents[0] if parents else "", 16)),
         names=(str(process.get("serviceName", "")), str(raw["operationName"]), kind),
         times=(int(raw["startTime"]) * 1000, int(raw["duration"]) * 1000),
         attributes=_enriched(attributes, events, links),
@@ -262,8 +269,12 @@ def _kind(value: object) -> str:
     return _KINDS.get(value, "internal") if isinstance(value, int) else "internal"
 
 
-def _hex(value: object, digits: int) -> str:
-    """An id as hex; protobuf's own JSON writes ids in base64, older exports drop leading zeros."""
+def hex_id(value: object, digits: int) -> str:
+    """An id as hex; protobuf's own JSON writes ids in base64, older exports drop leading zeros.
+
+    Raises:
+        ValueError: it is neither.
+    """
     text = str(value or "").lower()
     if not text or not text.strip("0"):
         return ""

@@ -8,13 +8,14 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import unquote
 
 import pandas as pd
 import psycopg
 from psycopg import sql
 from psycopg.rows import dict_row
 
-from loomtriage.contract.keys import OUTBOX_TABLES, canonical_projection
+from loomtriage.contract.keys import OUTBOX_TABLES, TRACESTATE_MEMBER, canonical_projection
 from loomtriage.contract.reasons import canonical
 from loomtriage.model import Finding, Frame, Kind, Signal
 from loomtriage.model.frame import ROW_COLUMNS
@@ -25,6 +26,7 @@ from loomtriage.sources.source import frame_of, origin_of, probed, skew_note
 from loomtriage.sources.tape import RawAnswer, Tape, Unreadable
 
 MAX_ROWS = 10_000
+MAX_TRACESTATE_CHARS = 8192
 _TIMES = ("created_at", "updated_at", "next_retry_at", "lease_until", "processed_at")
 _SAME = (
     "id",
@@ -37,7 +39,7 @@ _SAME = (
     "error",
     "replay_count",
 )
-_COLUMNS = (*_SAME, *_TIMES, "error_reason", "traceparent")
+_COLUMNS = (*_SAME, *_TIMES, "error_reason", "traceparent", "tracestate")
 _DRIVER = re.compile(r"^(postgres(?:ql)?)\+[a-z0-9]+://")
 _TRACEPARENT = re.compile(r"^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 _STATUS = re.compile(r"(?:'|\bHTTP |\bstatus[ =:]{1,2})([1-5]\d\d)\b", re.IGNORECASE)
@@ -269,7 +271,17 @@ def _row(row: Mapping[str, Any]) -> dict[str, object]:
         "error": error,
         "reason": canonical(reason, status=_status(error)) if reason else "",
         "trace_id": traced[1] if traced else "",
+        "correlation_id": _correlation(str(row.get("tracestate") or "")),
     }
+
+
+def _correlation(tracestate: str) -> str:
+    """The correlation id that rides in a row's tracestate, empty when none does."""
+    for member in tracestate[:MAX_TRACESTATE_CHARS].split(","):
+        name, _, value = member.strip().partition("=")
+        if name == TRACESTATE_MEMBER:
+            return unquote(value, errors="replace")
+    return ""
 
 
 def _status(error: str) -> int | None:
