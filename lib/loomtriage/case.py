@@ -12,9 +12,9 @@ from loomtriage.contract.catalogue import MetricType
 from loomtriage.contract.keys import CHRONICLE
 from loomtriage.contract.spans import BATCH, CHRONICLE_SERVICE, SEARCH_SERVICE
 from loomtriage.errors import UsageError
-from loomtriage.evidence import Evidence, open_evidence, secrets_of
+from loomtriage.evidence import SET_BY, Evidence, open_evidence, secrets_of
 from loomtriage.handover import before, read_handover
-from loomtriage.model import Frame, Kind, Origin, Scope, Signal, Window
+from loomtriage.model import Frame, Origin, Scope, Signal, Window
 from loomtriage.model.window import parse_instant, parse_span
 from loomtriage.sources.question import Question
 from loomtriage.sources.tape import Live, Recording, Tape
@@ -90,11 +90,14 @@ class Case:
             return source.pull(question)
         origin = Origin(source=question.signal.value, query=question.key, window=question.window)
         return Frame.empty(
-            _KIND[question.signal],
+            question.kind,
             origin,
             missing="not_configured",
-            hint=f"No source of {question.signal.value} is configured.",
+            hint=f"No source of {question.signal.value} is configured. {self._sets(question.signal)}",
         )
+
+    def _sets(self, signal: Signal) -> str:
+        return f"Set {SET_BY[signal]}." if self.evidence.sources.spec == "live" else ""
 
 
 def _service_spans(case: Case, window: Window) -> Question:
@@ -104,12 +107,6 @@ def _service_spans(case: Case, window: Window) -> Question:
     )
 
 
-_KIND = {
-    Signal.METRICS: Kind.METRICS,
-    Signal.TRACES: Kind.SPANS,
-    Signal.LOGS: Kind.LINES,
-    Signal.ROWS: Kind.ROWS,
-}
 _QUESTIONS: dict[str, Callable[[Case], Question]] = {
     "spans": lambda case: _service_spans(case, case.window),
     "spans_before": lambda case: _service_spans(case, case.baseline or case.window),

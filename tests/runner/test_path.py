@@ -12,7 +12,7 @@ from loomtriage.errors import NotebookFailed
 from loomtriage.runner.execute import run_notebook, warm_kernel
 from loomtriage.settings import shipped
 from loomtriage.sources.manifest import read_manifest
-from loomtriage.stages import STAGES
+from loomtriage.stages import PATH
 
 RECORDED = shipped("runbooks/examples") / "es_down" / "verdict.json"
 
@@ -38,7 +38,7 @@ def test_the_folder_is_complete_and_verifies(run):
     notebooks = {p.name for p in shipped("notebooks").glob("*-*.ipynb")}
     wanted = {"report.html", "summary.md", "verdict.json", "handover.json", "manifest.json"}
     assert wanted | {"tape", "stages"} <= names
-    assert {n for n in notebooks if n.split("-")[1].removesuffix(".ipynb") in STAGES} <= names
+    assert {n for n in notebooks if n.split("-")[1].removesuffix(".ipynb") in PATH} <= names
     assert read_manifest(run).verify(run) > len(wanted)
 
 

@@ -10,7 +10,7 @@ import pytest
 from loomtriage.case import open_case
 from loomtriage.errors import BundleDamaged
 from loomtriage.evidence import examples
-from loomtriage.stages import STAGES
+from loomtriage.stages import PATH
 from tests.stages.whole import EXAMPLES, copy_example, triage
 
 EXPECTED = {"es_down": "es_down", "placebo": "none"}
@@ -114,4 +114,4 @@ def test_a_check_that_throws_is_an_error_and_not_a_pass():
 
 def test_the_stages_come_in_the_order_of_the_path():
     """Metrics narrow, traces locate, logs prove."""
-    assert STAGES.names == ("preflight", "narrow", "locate", "explain")
+    assert PATH == ("preflight", "narrow", "locate", "explain")

@@ -11,7 +11,7 @@ from loomtriage.evidence import Evidence
 from loomtriage.runner.path import read_section
 from loomtriage.runner.verdict import build_verdict
 from loomtriage.settings import shipped
-from loomtriage.stages import STAGES
+from loomtriage.stages import PATH, STAGES
 
 EXAMPLES = shipped("runbooks/examples")
 
@@ -20,7 +20,7 @@ def triage(source: str, folder: Path, *, without: tuple[str, ...] = ()) -> dict[
     """`verdict.json` of a source, with some of its signals taken away."""
     case = blind(open_case("path", source=source, handover=str(folder)), without)
     sections = []
-    for stage in STAGES.names:
+    for stage in PATH:
         opened = open_case(stage, source=source, handover=str(folder))
         STAGES.get(stage, noun="stage")(blind(opened, without))
         sections.append(read_section(folder, stage, None, seconds=0.0))

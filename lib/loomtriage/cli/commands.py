@@ -26,12 +26,6 @@ from loomtriage.cli.terminal import relative, say, show
 from loomtriage.errors import UsageError
 
 app = typer.Typer()
-_SETTING = {
-    "metrics": "LOOMTRIAGE_PROMETHEUS_URL",
-    "traces": "LOOMTRIAGE_JAEGER_URL",
-    "logs": "LOOMTRIAGE_LOGS",
-    "rows": "DATABASE_URL (a role that can only read)",
-}
 
 
 @app.command()
@@ -64,7 +58,7 @@ def path(  # noqa: PLR0913, PLR0917  (one parameter per documented option)
 
 @app.command()
 def run(  # noqa: PLR0913, PLR0917  (one parameter per documented option)
-    stage: Annotated[str, typer.Argument(help="preflight, narrow, locate or explain.")],
+    stage: Annotated[str, typer.Argument(help="preflight, conform, narrow, locate or explain.")],
     source: Source = "live",
     start: Start = "",
     end: End = "",
@@ -75,14 +69,13 @@ def run(  # noqa: PLR0913, PLR0917  (one parameter per documented option)
     out: Out = "",
     as_json: Json = False,
 ) -> None:
-    """Run the path up to one stage's notebook.
+    """Run the path up to one stage's notebook; `conform` runs by itself.
 
     Example: loomtriage run narrow --source example:es_down
     """
-    from loomtriage.stages import STAGES
+    from loomtriage.stages import steps_to
 
-    STAGES.get(stage, noun="stage")
-    upto = STAGES.names[: STAGES.names.index(stage) + 1]
+    upto = steps_to(stage)
     parameters = parameters_of(
         source=source,
         start=start,
@@ -99,20 +92,20 @@ def run(  # noqa: PLR0913, PLR0917  (one parameter per documented option)
 def drill(  # noqa: PLR0913, PLR0917  (one parameter per documented option)
     name: Annotated[str, typer.Argument(help="Id of the drill, or nothing with --all.")] = "",
     every: Annotated[bool, typer.Option("--all", help="All drills of the book.")] = False,
-    seed: Annotated[int, typer.Option(help="Varies the load.", min=0)] = 0,
+    seed: Annotated[int, typer.Option(help="Draws load, onset, variant and numbers.", min=0)] = 0,
     lab: Annotated[str, typer.Option(help="Use this running lab instead of an own one.")] = "",
     inject: Annotated[bool, typer.Option(help="--no-inject: apply nothing, as a control.")] = True,
     example: Annotated[bool, typer.Option(help="Keep the run as the drill's example.")] = False,
     out: Out = "",
     as_json: Json = False,
 ) -> None:
-    """One drill end to end in a lab of its own: fault, blind triage, restore, verdict.
+    """Drills end to end in a lab of their own: fault, blind triage, restore, verdict.
 
     Example: loomtriage drill es_down
     """
     from loomtriage.drills.book import DRILLS
     from loomtriage.drills.fault import Inject
-    from loomtriage.drills.session import run_drill
+    from loomtriage.drills.session import Order, run_drills
     from loomtriage.model import State
     from loomtriage.runner.folder import keep_as_example
     from loomtriage.settings import shipped
@@ -126,12 +119,12 @@ def drill(  # noqa: PLR0913, PLR0917  (one parameter per documented option)
         DRILLS.get(chosen, noun="drill")
     codes = []
     mode = Inject.REAL if inject else Inject.NOOP
-    for chosen in names:
-        done = run_drill(chosen, lab_name=lab, seed=seed, inject=mode, out=out_dir(out), say=say)
+    order = Order(lab_name=lab, seed=seed, inject=mode, out=out_dir(out))
+    for done in run_drills(names, order, say=say):
         show(done.folder, done.verdict, as_json=as_json, drill=done.result.as_json())
         codes.append(int(done.result.exit_code))
         if example and done.folder and done.result.state is State.OK:
-            kept = keep_as_example(done.folder, shipped("runbooks/examples"), name=chosen)
+            kept = keep_as_example(done.folder, shipped("runbooks/examples"), name=done.result.id)
             print(f"example   {relative(kept)}")
     raise typer.Exit(max(codes))
 
@@ -182,38 +175,6 @@ def runs(out: Out = "", as_json: Json = False) -> None:
         print(f"{row['state']:<8}{row['cause']:<20}{row['id']}")
     if not rows:
         print("No runs yet. Start with: loomtriage path --source example:es_down")
-
-
-@app.command()
-def doctor(source: Source = "live") -> None:
-    """Ask every source for a sign of life and print what would fix each silence.
-
-    Example: loomtriage doctor --source lab
-    """
-    from loomtriage.evidence import open_evidence
-    from loomtriage.model import judge
-    from loomtriage.model.finding import Finding, Signal, State
-    from loomtriage.sources.tape import Live
-
-    sources = open_evidence(source, tape=Live()).sources
-    findings = []
-    for signal in Signal:
-        asked = sources.get(signal)
-        findings.append(
-            asked.probe()
-            if asked
-            else Finding(
-                check=f"doctor.{signal}",
-                state=State.NO_DATA,
-                says=f"No source of {signal} is configured; set {_SETTING[signal]}.",
-            )
-        )
-    verdict = judge(
-        findings,
-        headline=f"{sum(f.state is State.OK for f in findings)} of {len(findings)} sources answer.",
-    )
-    print(verdict)
-    raise typer.Exit(int(verdict.exit_code))
 
 
 def _investigate(

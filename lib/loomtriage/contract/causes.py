@@ -48,6 +48,20 @@ CAUSES: tuple[Cause, ...] = (
         do="Lower bulk size or concurrency, or give Elasticsearch room; rows drain by themselves.",
     ),
     Cause(
+        id="es_5xx",
+        title="Elasticsearch answers with server errors",
+        action=Action.WAIT,
+        says="Elasticsearch answers, with errors of its own.",
+        do="Look at Elasticsearch's own log and heap; the rows drain by themselves.",
+    ),
+    Cause(
+        id="es_slow",
+        title="Elasticsearch is too slow",
+        action=Action.SCALE,
+        says="Elasticsearch accepts connections and does not answer in time.",
+        do="Lower bulk size or concurrency, look at its load; rows drain by themselves.",
+    ),
+    Cause(
         id="es_poison_4xx",
         title="poison documents",
         action=Action.FIX_DATA,
@@ -68,6 +82,20 @@ CAUSES: tuple[Cause, ...] = (
         action=Action.FIX_DATA,
         says="Items inside otherwise good bulk requests failed.",
         do="Fix the failed items, then replay exactly these rows.",
+    ),
+    Cause(
+        id="projection_code",
+        title="the projection's own code fails",
+        action=Action.FIX_CODE,
+        says="One projection raises on its rows, and its dependencies are not to blame.",
+        do="Fix the code, then replay the rows that failed for good.",
+    ),
+    Cause(
+        id="shared_dependency",
+        title="what both projections share fails",
+        action=Action.RESTART,
+        says="Both projections fail at once; they share the database and the producer.",
+        do="Look at the database and at what the producer enqueued, not at Elasticsearch.",
     ),
     Cause(
         id="db_contention",

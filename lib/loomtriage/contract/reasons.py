@@ -165,6 +165,14 @@ REASONS: tuple[Reason, ...] = (
 
 BY_NAME: Mapping[str, Reason] = MappingProxyType({reason.name: reason for reason in REASONS})
 
+SUMMARIES = frozenset({"mixed", "unknown"})
+"""What a batch says in place of a reason when its rows differ, or when it was cut short."""
+
+
+def is_alias(name: str) -> bool:
+    """Whether this is another name for a reason of the enum, and not a name of its own."""
+    return name not in BY_NAME and any(name in reason.also for reason in REASONS)
+
 
 def canonical(name: str, *, status: int | None = None) -> str:
     """The canonical reason for a name as written, with the HTTP status where one is known.

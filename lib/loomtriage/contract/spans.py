@@ -13,8 +13,14 @@ CLAIM = "outbox.claim_batch"
 BATCH = "projection.process_batch"
 ROW = "outbox.process"
 OBS_SCHEMA = "labs-009-v2"
+FAILURE_COUNTS = ("retry_count", "failed_count", "failure_count")
+"""Attributes of a batch that count the items which did not succeed."""
 ES_METHODS = ("PUT", "POST", "DELETE", "GET", "HEAD")
 """Client spans of the HTTP instrumentation are named after the method."""
+SERVER_NEEDS = ("wordloom.env", "wordloom.correlation_id")
+"""Attributes of the API's server spans, whose names are method and route."""
+WORKER_NEEDS = ("wordloom.env", "wordloom.projection", "wordloom.worker_id")
+"""Attributes of every span that a worker itself makes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,20 +46,36 @@ SPANS: tuple[SpanKind, ...] = (
     SpanKind(
         operation=CLAIM,
         kind="internal",
-        needs=("wordloom.projection", "claimed", "wordloom.claim_batch_id"),
+        needs=(*WORKER_NEEDS, "wordloom.claim_batch_id", "claimed"),
         says="claim rows with SKIP LOCKED",
     ),
     SpanKind(
         operation=BATCH,
         kind="internal",
-        needs=("wordloom.projection", "op", "attempt", "result", "reason", "batch_size"),
+        needs=(
+            *WORKER_NEEDS,
+            "wordloom.claim_batch_id",
+            "op",
+            "attempt",
+            "result",
+            "reason",
+            "batch_size",
+        ),
         says="process one claimed batch",
     ),
     SpanKind(
         operation=ROW,
         kind="internal",
         parent=BATCH,
-        needs=("wordloom.outbox_event_id", "wordloom.entity_id", "result", "reason"),
+        needs=(
+            *WORKER_NEEDS,
+            "wordloom.claim_batch_id",
+            "wordloom.outbox_event_id",
+            "wordloom.entity_id",
+            "op",
+            "result",
+            "reason",
+        ),
         says="process one outbox row",
     ),
     SpanKind(

@@ -22,12 +22,13 @@ from loomtriage.runner.folder import Staging, windows_json
 from loomtriage.runner.scan import refuse_secrets
 from loomtriage.runner.ticking import ticking
 from loomtriage.runner.verdict import build_verdict
-from loomtriage.stages import STAGES
+from loomtriage.stages import PATH
 from loomtriage.stages.result import load_verdict
 
 Say = Callable[[str], None]
 TITLES = {
     "preflight": "Preflight: what can be seen",
+    "conform": "Conform: does the system obey the contract",
     "narrow": "Narrow: what changed",
     "locate": "Locate: which step",
     "explain": "Explain: what proves it",
@@ -75,7 +76,7 @@ def investigate(  # noqa: PLR0913  (what is asked, where, and who runs it)
     `case` is what `open_case` made of the same parameters: they are valid before the kernel
     sees any of them.
     """
-    chosen = stages or STAGES.names
+    chosen = stages or PATH
     sections: list[Section] = []
     say(f"window {case.window}")
     with ticking(say, "the kernel's start"):
@@ -175,6 +176,8 @@ def _source_names(case: Case) -> dict[str, str]:
         names["metrics"] = links.prometheus
     if links.jaeger:
         names["traces"] = links.jaeger
+    if links.grafana:
+        names["grafana"] = links.grafana
     return names
 
 

@@ -23,6 +23,12 @@ def strip(verdict: Mapping[str, object], *, drill: Mapping[str, object] | None =
 
 def _triage(verdict: Mapping[str, object]) -> list[str]:
     lines = [f"{verdict['state']}: {verdict['headline']}"]
+    if verdict.get("actions") == []:
+        return lines + [
+            LABEL.format(f["state"], f"{f['check']}: {f['says']}")
+            for f in _items(verdict, "findings")
+            if f["state"] != "OK"
+        ]
     cause = f"{verdict['cause']} (confidence {verdict['confidence']})"
     parts = [
         ("cause", cause),

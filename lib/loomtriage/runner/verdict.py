@@ -10,6 +10,7 @@ from loomtriage.contract.causes import BY_ID
 from loomtriage.handover import before, read_handover
 from loomtriage.model import Finding, State, worst
 from loomtriage.report.page import Section
+from loomtriage.stages import ASIDE
 
 VERDICT_SCHEMA = 1
 
@@ -19,8 +20,10 @@ def build_verdict(case: Case, folder: Path, sections: tuple[Section, ...]) -> di
     left = before(read_handover(folder), "path")
     concluded = _explained(folder).get("conclusion") or {}
     findings = [finding for section in sections for finding in section.verdict.findings]
-    state = _state(sections, str(concluded.get("cause", "unknown")), findings)
     cause = str(concluded.get("cause", "unknown"))
+    state = _state(sections, cause, findings)
+    if state is State.BAD and concluded.get("thin"):
+        state = State.WARN  # named by agreeing signals, on fewer events than counts may carry
     coverage = dict(concluded.get("coverage", {}))
     if left.get("metric_to_trace"):
         coverage["metric→trace"] = left["metric_to_trace"]
@@ -44,7 +47,7 @@ def build_verdict(case: Case, folder: Path, sections: tuple[Section, ...]) -> di
         ],
         "coverage": coverage,
         "missing": _missing(findings),
-        "actions": _actions(cause),
+        "actions": [] if _is_aside(sections) else _actions(cause),
         "window": case.window.as_json(),
         "baseline": case.baseline.as_json() if case.baseline else None,
     }
@@ -56,15 +59,21 @@ def _state(sections: tuple[Section, ...], cause: str, findings: list[Finding]) -
     if cause not in ("none", "unknown") and state is not State.ERROR:
         return State.BAD
     if cause == "unknown" and state in (State.OK, State.WARN) and findings:
-        return State.WARN
+        return state if _is_aside(sections) else State.WARN
     return state
+
+
+def _is_aside(sections: tuple[Section, ...]) -> bool:
+    """Whether only stages ran that look for no cause: then there is none to miss, nor to act on."""
+    return bool(sections) and all(section.id in ASIDE for section in sections)
 
 
 def _last_word(sections: tuple[Section, ...]) -> str:
     """What the last stage said, where the path stopped before a conclusion."""
     if not sections or sections[-1].id == "explain":
         return "No stage reached a conclusion."
-    return f"Up to {sections[-1].id}: {sections[-1].verdict.headline}"
+    said = sections[-1].verdict.headline
+    return said if _is_aside(sections) else f"Up to {sections[-1].id}: {said}"
 
 
 def _finding(finding: Finding) -> dict[str, object]:

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 
+from loomtriage.analysis.increases import Increases, measure
 from loomtriage.case import Case
-from loomtriage.model import Finding, Frame, State, judge
+from loomtriage.contract.catalogue import METRICS, MetricType
+from loomtriage.model import Finding, Frame, Kind, Signal, State, judge
 from loomtriage.report.tables import Table
+from loomtriage.sources.question import Question
+from loomtriage.stages.preflight_limits import clocks, log_level, samples, work
+from loomtriage.stages.preflight_targets import (
+    Scraped,
+    scraped_targets,
+    target_findings,
+    targets_table,
+)
+from loomtriage.stages.preflight_tracing import read_tracing, tracing_findings
 from loomtriage.stages.result import (
     StageResult,
     caveats_of,
@@ -15,35 +27,49 @@ from loomtriage.stages.result import (
     missing,
 )
 
-ENOUGH_SAMPLES = 20
-"""Scrapes per window below which a change cannot be dated (a counter read twice has no onset)."""
+_PULLED = tuple(m.id for m in METRICS if m.type is not MetricType.HISTOGRAM)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """A little of everything, as it answered."""
+
+    metrics: Frame
+    traces: Frame
+    logs: Frame
+    rows: Frame
+    targets: tuple[Scraped, ...]
+    increases: Increases
+
+    @property
+    def frames(self) -> dict[str, Frame]:
+        """The four signals by name."""
+        return {
+            "metrics": self.metrics,
+            "traces": self.traces,
+            "logs": self.logs,
+            "rows": self.rows,
+        }
 
 
 def preflight(case: Case) -> StageResult:
     """Pull a little of everything and say what is missing, stale or thin, and what to do."""
-    frames = {
-        "metrics": case.pull_metrics("up", "processed"),
-        "traces": case.pull("spans"),
-        "logs": case.pull("lines"),
-        "rows": case.pull("rows"),
-    }
-    findings: list[Finding] = []
-    for name, frame in frames.items():
-        check = f"preflight.{name}"
-        findings += check_safely(check, partial(_present, check, frame))
-    if len(frames["metrics"]):
-        findings += check_safely("preflight.targets", lambda: _targets(frames["metrics"]))
-        findings += check_safely("preflight.samples", lambda: _samples(case, frames["metrics"]))
+    look = look_at(case)
+    frames = look.frames
+    findings = preflight_findings(case, look)
     gone = [name for name, frame in frames.items() if not len(frame)]
+    worse = sum(f.state in (State.WARN, State.BAD, State.ERROR) for f in findings)
     headline = (
         f"All {len(frames)} signals answered."
         if not gone
         else f"Missing: {', '.join(gone)}. The path goes on with the rest."
     )
+    if worse:
+        headline += f" {worse} {'thing limits' if worse == 1 else 'things limit'} what they say."
     result = StageResult(
         stage="preflight",
         verdict=judge(findings, headline=headline),
-        tables=(_overview(frames),),
+        tables=(targets_table(look.targets), _overview(frames)),
         caveats=(*case.evidence.caveats, *caveats_of(*frames.values())),
         handover={"signals": [name for name in frames if name not in gone]},
         source=case.source,
@@ -51,82 +77,50 @@ def preflight(case: Case) -> StageResult:
     return finish(case, result)
 
 
+def look_at(case: Case) -> Look:
+    """Ask every source once."""
+    metrics = case.pull_metrics(*_PULLED)
+    listed = case.ask(Question(signal=Signal.METRICS, window=case.window, about=Kind.TARGETS))
+    return Look(
+        metrics=metrics,
+        traces=case.pull("spans"),
+        logs=case.pull("lines"),
+        rows=case.pull("rows"),
+        targets=scraped_targets(listed, metrics.data),
+        increases=measure(metrics, window=case.window, baseline=case.baseline),
+    )
+
+
+def preflight_findings(case: Case, look: Look) -> list[Finding]:
+    """One finding for each thing that later stages rely on; a check that throws is one ERROR."""
+    metrics, traces, logs, rows = look.metrics, look.traces, look.logs, look.rows
+    findings: list[Finding] = []
+    for name, frame in look.frames.items():
+        check = f"preflight.{name}"
+        findings += check_safely(check, partial(_present, check, frame))
+    findings += check_safely("preflight.targets", lambda: target_findings(look.targets))
+    if len(metrics):
+        findings += check_safely("preflight.samples", lambda: (samples(case, metrics),))
+        findings += check_safely(
+            "preflight.work",
+            lambda: (work(metrics.data, look.increases, logs.data, look.targets),),
+        )
+    told = read_tracing(traces, logs.data, look.increases)
+    findings += check_safely("preflight.tracing", lambda: tracing_findings(traces, told))
+    findings += check_safely("preflight.log_level", lambda: log_level(logs, look.increases))
+    findings += check_safely(
+        "preflight.clocks", lambda: clocks(logs.data, rows.data, *look.frames.values())
+    )
+    return findings
+
+
 def _present(check: str, frame: Frame) -> tuple[Finding, ...]:
     if not len(frame):
         return (missing(check, frame),)
-    says = f"{frame.origin.source} answered with {len(frame)} {frame.kind}."
-    size = len(frame)
-    unit = str(frame.kind)
+    size = frame.data.shape[1] if frame.kind is Kind.METRICS else len(frame)
+    unit = "series" if frame.kind is Kind.METRICS else str(frame.kind)
+    says = f"{frame.origin.source} answered with {size} {unit}."
     return (Finding(check=check, state=State.OK, says=says, value=float(size), unit=unit, n=size),)
-
-
-def _targets(frame: Frame) -> tuple[Finding, ...]:
-    """One finding for all targets: which were down at the end of the window."""
-    ups = frame.data.loc[:, frame.data.columns.get_level_values("metric") == "up"]
-    if ups.empty:
-        return ()
-    last = ups.ffill().iloc[-1]
-    instances = last.index.get_level_values("instance")
-    down = sorted({str(name) for name, value in zip(instances, last, strict=True) if value == 0})
-    if down:
-        listed = ", ".join(down)[:200]
-        says = (
-            f"{len(down)} of {len(last)} targets are down: {listed}. Start them, or fix the port."
-        )
-        return (
-            Finding(
-                check="preflight.targets",
-                state=State.BAD,
-                says=says,
-                value=float(len(down)),
-                unit="targets",
-                threshold=0.0,
-                n=len(last),
-            ),
-        )
-    says = f"All {len(last)} targets are up."
-    return (
-        Finding(
-            check="preflight.targets",
-            state=State.OK,
-            says=says,
-            value=0.0,
-            unit="targets down",
-            threshold=0.0,
-            n=len(last),
-        ),
-    )
-
-
-def _samples(case: Case, frame: Frame) -> tuple[Finding, ...]:
-    counts = {}
-    for name, window in (("window", case.window), ("baseline", case.baseline)):
-        if window is None:
-            counts[name] = 0
-            continue
-        data = frame.data[(frame.data.index >= window.start) & (frame.data.index < window.end)]
-        counts[name] = int(data.notna().sum().max()) if len(data) else 0
-    fewest = min(counts.values())
-    says = f"{counts['window']} scrapes in the window, {counts['baseline']} in the baseline"
-    stale = [text for text in frame.caveats if text.startswith("stale")]
-    if stale:
-        state, says = State.NO_DATA, f"{stale[0]} Check that Prometheus runs and scrapes."
-    elif fewest >= ENOUGH_SAMPLES:
-        state, says = State.OK, f"{says}."
-    else:
-        state = State.WARN if fewest else State.NO_DATA
-        says = f"{says}; below {ENOUGH_SAMPLES} no onset can be dated. Choose longer windows."
-    return (
-        Finding(
-            check="preflight.samples",
-            state=state,
-            says=says,
-            value=float(fewest),
-            unit="scrapes",
-            threshold=float(ENOUGH_SAMPLES),
-            n=sum(counts.values()),
-        ),
-    )
 
 
 def _overview(frames: dict[str, Frame]) -> Table:
@@ -136,6 +130,7 @@ def _overview(frames: dict[str, Frame]) -> Table:
             frame.origin.source,
             f"{len(frame)}",
             frame.missing or "",
+            frame.hint if frame.missing else "",
             " ".join(frame.caveats)[:300],
         )
         for name, frame in frames.items()
@@ -143,6 +138,6 @@ def _overview(frames: dict[str, Frame]) -> Table:
     return Table(
         id="signals",
         title="What answered",
-        columns=("signal", "source", "rows", "missing", "caveats"),
+        columns=("signal", "source", "rows", "missing", "fix", "caveats"),
         rows=rows,
     )

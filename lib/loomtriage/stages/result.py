@@ -16,7 +16,7 @@ from loomtriage.report.canvas import Chart
 from loomtriage.report.tables import Table
 
 Shown = TypeVar("Shown", Chart, Table)
-NEXT_STAGE = {"preflight": "narrow", "narrow": "locate", "locate": "explain"}
+NEXT_STAGE = {"preflight": "narrow", "conform": "narrow", "narrow": "locate", "locate": "explain"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

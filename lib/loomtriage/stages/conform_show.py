@@ -1,0 +1,70 @@
+"""Tables of the conform stage."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from loomtriage.analysis.conformance import Answer
+from loomtriage.analysis.conformance_keys import KeyValues
+from loomtriage.contract.demands import BY_ID
+from loomtriage.report.tables import Table
+
+VALUES_SHOWN = 6
+
+
+def demands_table(answers: Sequence[Answer]) -> Table:
+    """One row for each demand: met or not, and over how many things."""
+    rows = tuple(
+        (
+            answer.demand,
+            BY_ID[answer.demand].must,
+            "nothing to judge" if not answer.n else "no" if answer.gaps else "yes",
+            f"{len(answer.gaps)}",
+            f"{answer.n}",
+            answer.note,
+        )
+        for answer in answers
+    )
+    return Table(
+        id="demands",
+        title="What the contract demands",
+        columns=("demand", "must hold", "holds", "gaps", "n", "measured"),
+        rows=rows,
+    )
+
+
+def gaps_table(answers: Sequence[Answer]) -> Table:
+    """One row for each gap: what, where, how often, and what it costs."""
+    rows = tuple(
+        (gap.what, gap.where, f"{gap.seen} of {gap.of}", BY_ID[answer.demand].loses)
+        for answer in answers
+        for gap in answer.gaps
+    )
+    return Table(
+        id="gaps",
+        title="Gaps",
+        columns=("what", "where", "seen", "what triage loses"),
+        rows=rows,
+    )
+
+
+def keys_table(keys: Sequence[KeyValues]) -> Table:
+    """Values of each shared key, side by side."""
+    rows = tuple(
+        (one.key, *(_values(told) for told in (one.metrics, one.traces, one.logs))) for one in keys
+    )
+    return Table(
+        id="keys",
+        title="Shared keys",
+        columns=("key", "metrics", "traces", "logs"),
+        rows=rows,
+        note="Aliases are mapped; the gaps name the ones that were met.",
+    )
+
+
+def _values(told: frozenset[str] | None) -> str:
+    if told is None:
+        return "no data"
+    shown = sorted(told)[:VALUES_SHOWN]
+    more = f" and {len(told) - VALUES_SHOWN} more" if len(told) > VALUES_SHOWN else ""
+    return ", ".join(shown) + more or "absent"

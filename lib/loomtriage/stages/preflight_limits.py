@@ -1,0 +1,166 @@
+"""Limits: how far can clocks, log level, scrapes and the pipeline's own work be relied on?"""
+
+from __future__ import annotations
+
+import re
+
+import pandas as pd
+
+from loomtriage.analysis.increases import Increases
+from loomtriage.case import Case
+from loomtriage.contract.catalogue import BY_ID
+from loomtriage.contract.events import WORKER_STATE
+from loomtriage.contract.keys import read_key
+from loomtriage.model import Finding, Frame, State
+from loomtriage.stages.preflight_targets import Scraped
+
+ENOUGH_SAMPLES = 20
+"""Scrapes per window below which a change cannot be dated (a counter read twice has no onset)."""
+SKEW_NOTED_S, SKEW_WARNED_S = 2.0, 30.0
+ENOUGH_PAIRS = 3
+_SKEW = re.compile(r"^clock_skew: the (.+)'s clock is (\d+(?:\.\d+)?) s (ahead of|behind) ours")
+
+
+def clocks(lines: pd.DataFrame, rows: pd.DataFrame, *frames: Frame) -> tuple[Finding, ...]:
+    """How far the clocks of servers, database and workers differ, as measured."""
+    answered = sum(len(frame) > 0 for frame in frames)
+    if not answered:
+        return ()
+    told = [m for frame in frames for text in frame.caveats if (m := _SKEW.match(text))]
+    skews = {m[1]: float(m[2]) if m[3] == "ahead of" else -float(m[2]) for m in told}
+    lag, n = _database_behind_lines(lines, rows)
+    if n >= ENOUGH_PAIRS:
+        skews["database, against log lines,"] = lag
+    worst = max((abs(skew) for skew in skews.values()), default=0.0)
+    far = {name: skew for name, skew in skews.items() if abs(skew) > SKEW_NOTED_S}
+    if not far:
+        pairs = f"; {n} rows agree with their lines within {abs(lag):.1f} s" if n else ""
+        says = f"Clocks of {answered} sources agree within {SKEW_NOTED_S:g} s{pairs}."
+    else:
+        listed = "; ".join(f"{name} is {skew:+.1f} s off" for name, skew in sorted(far.items()))
+        says = f"Clocks differ: {listed}. Order between signals is unsure by as much; run NTP."
+    return (
+        Finding(
+            check="preflight.clocks",
+            state=State.WARN if worst > SKEW_WARNED_S else State.OK,
+            says=says,
+            value=round(worst, 1),
+            unit="s",
+            threshold=SKEW_WARNED_S,
+            n=answered,
+        ),
+    )
+
+
+def _database_behind_lines(lines: pd.DataFrame, rows: pd.DataFrame) -> tuple[float, int]:
+    """Median of database time minus log time of one and the same end of a row, in seconds."""
+    done = {
+        str(row): moment
+        for row, moment in zip(rows["id"], rows["processed_at"], strict=True)
+        if not pd.isna(moment)
+    }
+    apart = [
+        (done[row] - moment).total_seconds()
+        for moment, fields in zip(lines["ts"], lines["fields"], strict=True)
+        if (row := read_key("outbox_event_id", fields)) in done and fields.get("result") == "ok"
+    ]
+    return (float(pd.Series(apart).median()), len(apart)) if apart else (0.0, 0)
+
+
+def log_level(lines: Frame, increases: Increases) -> tuple[Finding, ...]:
+    """Whether INFO events exist at all: without them no event is not no activity."""
+    work = sum(increases.total(name)[0] for name in ("processed", "failed"))
+    informed = int((lines.data["level"] == "INFO").sum())
+    if informed or (not len(lines) and (lines.missing != "empty" or not work)):
+        return ()
+    seen = f"none of {len(lines)} lines is INFO"
+    if not len(lines):
+        seen = f"no line for {work:.0f} attempts"
+    says = (
+        f"LOG_LEVEL hides the events: {seen}. No event is not no activity; "
+        "set LOG_LEVEL=INFO and restart."
+    )
+    return (
+        Finding(
+            check="preflight.log_level",
+            state=State.WARN,
+            says=says,
+            value=0.0,
+            unit="INFO lines",
+            threshold=1.0,
+            n=len(lines),
+        ),
+    )
+
+
+def samples(case: Case, frame: Frame) -> Finding:
+    """Whether both windows hold enough scrapes, and fresh ones."""
+    counts = {}
+    for name, window in (("window", case.window), ("baseline", case.baseline)):
+        if window is None:
+            counts[name] = 0
+            continue
+        data = frame.data[(frame.data.index >= window.start) & (frame.data.index < window.end)]
+        counts[name] = int(data.notna().sum().max()) if len(data) else 0
+    fewest = min(counts.values())
+    says = f"{counts['window']} scrapes in the window, {counts['baseline']} in the baseline"
+    stale = [text for text in frame.caveats if text.startswith("stale")]
+    if stale:
+        state, says = State.NO_DATA, f"{stale[0]} Check that Prometheus runs and scrapes."
+    elif fewest >= ENOUGH_SAMPLES:
+        state, says = State.OK, f"{says}."
+    else:
+        state = State.WARN if fewest else State.NO_DATA
+        says = f"{says}; below {ENOUGH_SAMPLES} no onset can be dated. Choose longer windows."
+    return Finding(
+        check="preflight.samples",
+        state=state,
+        says=says,
+        value=float(fewest),
+        unit="scrapes",
+        threshold=float(ENOUGH_SAMPLES),
+        n=sum(counts.values()),
+    )
+
+
+def work(
+    metrics: pd.DataFrame, increases: Increases, lines: pd.DataFrame, targets: tuple[Scraped, ...]
+) -> Finding:
+    """Whether rows were finished in the window; else no traffic, dead and draining told apart."""
+    finished, failed = (increases.total(name)[0] for name in ("processed", "failed"))
+    produced, waiting = increases.total("produced")[0], _last(metrics, "lag")
+    states = [str(f.get("state", "")) for f in lines[lines["event"] == WORKER_STATE]["fields"]]
+    workers = [one for one in targets if one.process.component == "worker"]
+    state = State.WARN
+    if finished or failed:
+        state = State.OK
+        says = f"Rows finished in the window: {finished:.0f}; attempts that failed: {failed:.0f}."
+    elif workers and not any(one.is_up for one in workers):
+        state = State.BAD
+        says = "The worker is dead: no scrape reaches it and no row was finished. Start it."
+    elif states and states[-1] not in ("", "RUNNING"):
+        says = (
+            f"The worker is {states[-1]}: it claims nothing. "
+            "Its /readyz says why; mostly the database does not answer its pings."
+        )
+    elif waiting or produced:
+        says = (
+            f"{waiting or produced:.0f} rows wait and none is finished, though the worker answers: "
+            "look for a lock, an expired claim, or rows that failed for good (they count as lag)."
+        )
+    else:
+        says = "No traffic: the worker answers, nothing waits. Without work there is no judgement."
+    return Finding(
+        check="preflight.work",
+        state=state,
+        says=says,
+        value=finished,
+        unit="rows",
+        n=round(finished + failed),
+    )
+
+
+def _last(metrics: pd.DataFrame, metric: str) -> float:
+    """Largest last value over the series of a gauge; workers all measure the same table."""
+    chosen = metrics.loc[:, metrics.columns.get_level_values("metric") == BY_ID[metric].name]
+    return float(chosen.ffill().iloc[-1].max()) if chosen.size else 0.0

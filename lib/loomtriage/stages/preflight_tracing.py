@@ -1,0 +1,145 @@
+"""Tracing: is it on, off, sampled out, or is the collector down? Told apart by what each leaves."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from loomtriage.analysis.increases import Increases
+from loomtriage.contract.events import NO_COLLECTOR, STARTUP, TRACING_OFF
+from loomtriage.contract.spans import BATCH, ROW
+from loomtriage.model import Finding, Frame, State
+
+MOST = 0.5
+"""Share of attempts with a trace below which most incidents have none."""
+DEFAULT_SAMPLER = "traceidratio at 0.05"
+CHECK = "preflight.tracing"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tracing:
+    """What the signals say of tracing itself.
+
+    Attributes:
+        is_off: a process said that it makes no spans.
+        lost: why spans did not reach the collector, empty when nothing says so.
+        sampler: as a process announced it, with its argument; empty when none did.
+        attempts: attempts that the counters saw in the window.
+        rows: attempts that spans tell of, row by row or as the size of their batch.
+        is_truncated: the search gave its limit, so `rows` is a lower bound.
+    """
+
+    is_off: bool
+    lost: str
+    sampler: str
+    attempts: float
+    rows: int
+    is_truncated: bool
+
+    @property
+    def share(self) -> float | None:
+        """Attempts with a row span, at most 1; None where nothing was attempted."""
+        return min(self.rows / self.attempts, 1.0) if self.attempts else None
+
+
+def read_tracing(spans: Frame, lines: pd.DataFrame, increases: Increases) -> Tracing:
+    """Gather it from the lines that processes write about tracing, counters and spans."""
+    started = lines[lines["event"] == STARTUP]["fields"]
+    announced = [fields for fields in started if fields.get("sampler")]
+    sampler = (
+        " at ".join(
+            str(announced[-1][key]) for key in ("sampler", "sampler_arg") if announced[-1].get(key)
+        )
+        if announced
+        else ""
+    )
+    is_off = bool((lines["event"] == TRACING_OFF).any()) or any(
+        fields.get("enabled") is False for fields in started
+    )
+    attempts = sum(increases.total(name)[0] for name in ("processed", "failed"))
+    return Tracing(
+        is_off=is_off,
+        lost=_lost(lines, started, increases),
+        sampler=sampler,
+        attempts=attempts,
+        rows=_attempts_traced(spans.data),
+        is_truncated=any(text.startswith("truncated") for text in spans.caveats),
+    )
+
+
+def tracing_findings(spans: Frame, told: Tracing) -> tuple[Finding, ...]:
+    """Which of the ways of having no trace this is; nothing where the source itself is silent."""
+    if not len(spans) and spans.missing != "empty" and not told.is_off and not told.lost:
+        return ()
+    return (_some(told) if len(spans) else _none(told),)
+
+
+def _some(told: Tracing) -> Finding:
+    sampled = told.sampler and "always_on" not in told.sampler
+    enough = told.share is None or told.share >= MOST
+    if enough or (told.is_truncated and not sampled):
+        cut = ", of more that the search left out" if told.is_truncated else ""
+        says = f"Tracing is on: spans tell of {told.rows} of {told.attempts:.0f} attempts{cut}."
+        return _finding(State.OK, says, told)
+    why = f"sampler {told.sampler}" if sampled else told.lost
+    why = why or f"sampled out (Wordloom's default is {DEFAULT_SAMPLER})"
+    says = (
+        f"Spans tell of {told.rows} of {told.attempts:.0f} attempts ({told.share:.0%}): {why}. "
+        "Most incidents have no trace; set OTEL_TRACES_SAMPLER=always_on where load allows."
+    )
+    return _finding(State.WARN, says, told)
+
+
+def _none(told: Tracing) -> Finding:
+    """No span at all: off, lost on the way, no work, or sampled out."""
+    if told.is_off:
+        says = "Tracing is off. Set WORDLOOM_TRACING_ENABLED=1, unset OTEL_SDK_DISABLED; restart."
+    elif told.lost:
+        says = (
+            f"The collector does not take spans: {told.lost}. Start it, then restart every "
+            "process that found none at its start."
+        )
+    elif not told.attempts:
+        says = "No span, and no attempt that would have made one: write something, then look again."
+    else:
+        sampler = told.sampler or f"unknown, Wordloom's default is {DEFAULT_SAMPLER}"
+        says = (
+            f"No span for {told.attempts:.0f} attempts, no sign of a lost collector: sampled out "
+            f"(sampler {sampler}), or tracing is off. Set OTEL_TRACES_SAMPLER=always_on."
+        )
+    return _finding(State.NO_DATA, says, told)
+
+
+def _attempts_traced(spans: pd.DataFrame) -> int:
+    """In bulk mode no row has a span of its own; a batch tells how many it took."""
+    batches = spans[spans["operation"] == BATCH]["attributes"]
+    sizes = [told.get("batch_size") for told in batches if "prepare" not in str(told.get("mode"))]
+    took = sum(size for size in sizes if isinstance(size, int))
+    return max(int((spans["operation"] == ROW).sum()), took)
+
+
+def _lost(lines: pd.DataFrame, started: pd.Series, increases: Increases) -> str:
+    failures = increases.total("trace_export_failures")[0]
+    if failures:
+        return f"{failures:.0f} exports failed in the window"
+    gone = lines[lines["event"].isin(NO_COLLECTOR)]
+    if len(gone):
+        return f"{len(gone)} lines say {gone['event'].iloc[-1]}"
+    bare = [f for f in started if f.get("enabled") and f.get("exporter_configured") is False]
+    if bare:
+        return f"no exporter was attached ({bare[-1].get('exporter_reason') or 'no reason given'})"
+    return ""
+
+
+def _finding(state: State, says: str, told: Tracing) -> Finding:
+    share = told.share
+    return Finding(
+        check=CHECK,
+        state=state,
+        says=says,
+        value=None if share is None else round(share, 3),
+        unit="share of attempts",
+        threshold=MOST,
+        n=round(told.attempts),
+    )
