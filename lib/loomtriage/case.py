@@ -16,6 +16,7 @@ from loomtriage.evidence import SET_BY, Evidence, open_evidence, secrets_of
 from loomtriage.handover import before, read_handover
 from loomtriage.model import Frame, Origin, Scope, Signal, Window
 from loomtriage.model.window import parse_instant, parse_span
+from loomtriage.report.tables import Table
 from loomtriage.sources.question import Question
 from loomtriage.sources.tape import Live, Recording, Tape
 
@@ -93,8 +94,25 @@ class Case:
             question.kind,
             origin,
             missing="not_configured",
-            hint=f"No source of {question.signal.value} is configured. {self._sets(question.signal)}",
+            hint=f"No source of {question.signal} is configured. {self._sets(question.signal)}",
         )
+
+    def _repr_html_(self) -> str:
+        sources = self.evidence.sources
+        there = [str(s) for s in Signal if sources.get(s) is not None]
+        gone = [str(s) for s in Signal if sources.get(s) is None]
+        rows = {
+            "stage": self.stage,
+            "source": self.source,
+            "window": str(self.window),
+            "baseline": str(self.baseline) if self.baseline else "none",
+            "scope": str(self.scope) or "everything",
+            "signals": ", ".join(there) + (f"; not configured: {', '.join(gone)}" if gone else ""),
+        }
+        columns = ("what", "value")
+        return Table(
+            id="case", title="Case", columns=columns, rows=tuple(rows.items())
+        )._repr_html_()
 
     def _sets(self, signal: Signal) -> str:
         return f"Set {SET_BY[signal]}." if self.evidence.sources.spec == "live" else ""
