@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from urllib.parse import parse_qs
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from loomtriage.errors import UsageError
 from loomtriage.model import Scope, Signal, State, Window
 from loomtriage.sources import Live, Playback, Prometheus, Question, Recording
 from loomtriage.sources.http import Limits
-from loomtriage.sources.prometheus import promql
 from tests.sources.wire import Wire, drips, floods, hangs, says, sends
 
 START = datetime(2026, 2, 14, 14, 0, tzinfo=UTC)
@@ -89,26 +87,6 @@ def test_damage_is_missing_never_zero(condition, tmp_path):
     assert (again.hint, again.origin) == (live.hint, live.origin)
 
 
-@pytest.mark.parametrize("metrics", [(), ("a b",), ('x"} or up{a="',), ("up|.*",), ("",)])
-def test_what_is_no_metric_name_never_reaches_promql(metrics):
-    """A name with anything else in it is a usage error."""
-    with pytest.raises(UsageError):
-        promql(Question(signal=Signal.METRICS, window=WINDOW, metrics=metrics))
-
-
-@given(st.text(max_size=20))
-def test_env_stays_inside_its_quotes(env):
-    """Whatever env is asked for, the query keeps its shape."""
-    query = promql(ask(scope=Scope(env=env)))
-    inner = query.removesuffix("}[11s]").removeprefix(f'{{__name__="{FAILED}"')
-    if env:
-        body = inner.removeprefix(',env="').removesuffix('"')
-        assert body.replace("\\\\", "").replace('\\"', "").count('"') == 0
-        assert "\n" not in body
-    else:
-        assert inner == ""
-
-
 def test_one_request_asks_for_raw_samples():
     """All names go in one range selector at the window's end, one second longer than the window."""
     metrics = ("up", "outbox_es_bulk_request_duration_seconds", "up")
@@ -156,20 +134,6 @@ def test_resets_stay_visible():
     assert frame.data.iloc[:, 0].tolist() == [7.0, 9.0, 1.0]
 
 
-def test_target_scraped_by_two_jobs_counts_once():
-    """Series that differ in scrape labels alone are one, and the caveat counts them."""
-    frame = pull(matrix(series((1, 5), (2, 6), job="a"), series((1, 5), job="b")))
-    assert frame.data.shape == (2, 1)
-    assert any(note.startswith("1 series") for note in frame.caveats)
-
-
-def test_target_under_two_envs_stays_two():
-    """Values per instance and env are kept; the caveat says that they repeat."""
-    frame = pull(matrix(series((1, 5)), series((1, 5), env="test")))
-    assert sorted(frame.data.columns.get_level_values("env")) == ["dev", "test"]
-    assert any("2 envs (dev, test)" in note for note in frame.caveats)
-
-
 def test_two_spellings_of_a_reason_add_up():
     """`es_connect` and `es_unreachable` of one counter are one series."""
     frame = pull(
@@ -194,9 +158,26 @@ def test_warnings_and_age_become_caveats():
     fresh = pull(matrix(series(*((at, 1) for at in range(10)))))
     stale = pull(matrix(series(*((at, 1) for at in range(5)))), ask())
     warned = pull(matrix(series((1, 1)), warnings=["one store is down"]))
-    assert fresh.caveats == ()
+    partial = pull(matrix(series((1, 1)), isPartial=True))
+    whole = pull(matrix(series((1, 1)), isPartial=False, stats={"seriesFetched": "1"}))
+    assert fresh.caveats == whole.caveats == ()
     assert stale.caveats[0].startswith("stale: ")
     assert "one store is down" in warned.caveats[0]
+    assert partial.caveats[0].startswith("partial: ")
+
+
+def test_played_back_sources_do_without_the_client(tmp_path):
+    """Evidence that is played back never loads the client or its HTTP library."""
+    code = (
+        "import sys; from datetime import UTC, datetime, timedelta; from pathlib import Path\n"
+        "from loomtriage.model import Signal, Window; from loomtriage.sources import *\n"
+        "window = Window(datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 2, tzinfo=UTC))\n"
+        "question = Question(signal=Signal.METRICS, window=window, metrics=('up',))\n"
+        f"print(playback(Path({str(tmp_path)!r})).metrics.pull(question).missing)\n"
+        "print({'requests', 'prometheus_api_client'} & set(sys.modules))"
+    )
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told.stdout.split() == ["not_recorded", "set()"]
 
 
 def test_probe_counts_targets():

@@ -55,17 +55,24 @@ ROW_COLUMNS = (
     "lease_until",
     "processed_at",
     "trace_id",
+    "correlation_id",
     "replay_count",
 )
+TARGET_COLUMNS = ("job", "instance", "url", "health", "last_error", "last_scrape", "labels")
+EXEMPLAR_COLUMNS = ("ts", "metric", "labels", "trace_id", "value")
+ALERT_COLUMNS = ("alert", "labels", "pending_at", "firing_at", "last_at")
 
 
 class Kind(StrEnum):
-    """The four shapes a frame can have."""
+    """The shapes a frame can have: one a signal, and what a metrics server knows besides."""
 
     METRICS = "metrics"
     SPANS = "spans"
     LINES = "lines"
     ROWS = "rows"
+    TARGETS = "targets"
+    EXEMPLARS = "exemplars"
+    ALERTS = "alerts"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,14 +100,15 @@ class Frame:
 
     METRICS: wide float64, aware-UTC DatetimeIndex, columns a MultiIndex over `METRIC_LEVELS`
     (raw values, never rates; absent label = empty text; `extra` holds the other labels as
-    sorted `key=value` pairs joined by commas). SPANS, LINES, ROWS: long tables with
+    sorted `key=value` pairs joined by commas). All others: long tables with
     exactly the columns named in this module; times are aware UTC, durations seconds,
-    `attributes` and `fields` are dicts.
+    `attributes`, `fields` and `labels` are dicts.
 
     Attributes:
         missing: empty when the source answered; else why there is no data, one word
             (`not_configured`, `refused`, `auth`, `timeout`, `http_503` and other statuses,
-            `truncated`, `too_large`, `wrong_content`, `empty`, `damaged`, `not_recorded`).
+            `truncated`, `too_large`, `wrong_content`, `empty`, `damaged`, `not_recorded`,
+            `not_supported`).
         caveats: stated limits (truncated, partial, skipped bytes), one sentence each.
 
     Raises:
@@ -164,4 +172,7 @@ COLUMNS: dict[Kind, tuple[str, ...]] = {
     Kind.SPANS: SPAN_COLUMNS,
     Kind.LINES: LINE_COLUMNS,
     Kind.ROWS: ROW_COLUMNS,
+    Kind.TARGETS: TARGET_COLUMNS,
+    Kind.EXEMPLARS: EXEMPLAR_COLUMNS,
+    Kind.ALERTS: ALERT_COLUMNS,
 }

@@ -16,8 +16,10 @@ from loomtriage.model import Window
 from loomtriage.sources.exports import Exports, read_exports
 from loomtriage.sources.files import read_file
 from loomtriage.sources.lines import Reading, read_lines
-from loomtriage.sources.logs import MAX_FILE_BYTES, LogFile, Logs, read_files
-from loomtriage.sources.prometheus import Prometheus, wire_names
+from loomtriage.sources.log_files import LogFile
+from loomtriage.sources.logs import MAX_FILE_BYTES, Logs, read_files
+from loomtriage.sources.prometheus import Prometheus
+from loomtriage.sources.promql import wire_names
 from loomtriage.sources.question import Question
 from loomtriage.sources.snapshots import Process, Times, estimate, matrix, read_processes
 from loomtriage.sources.source import Sources

@@ -2,37 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from loomtriage.contract.keys import canonical_projection
 from loomtriage.contract.reasons import canonical
 from loomtriage.model import Frame, Kind, Origin, Scope, Window
 from loomtriage.model.frame import METRIC_LEVELS
+from loomtriage.sources.doubles import without_doubles
+from loomtriage.sources.sample_series import Series
 
-COUNTER_ENDINGS = ("_total", "_count", "_sum", "_bucket")
-SCRAPE_LABELS = ("job", "component")
-"""Labels that a scrape configuration adds; they do not tell two series of one target apart."""
 STALE_INTERVALS = 3
 ENOUGH_FOR_AN_INTERVAL = 5
-_EXTRA = METRIC_LEVELS.index("extra")
-_Points = dict[int, float]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Series:
-    """One series as a source gave it.
-
-    Attributes:
-        labels: with `__name__`.
-        points: (unix milliseconds, value).
-    """
-
-    labels: Mapping[str, str]
-    points: Sequence[tuple[int, float]]
+_Key = tuple[str, ...]
+_Columns = Mapping[_Key, Series]
 
 
 def metric_table(
@@ -41,121 +27,96 @@ def metric_table(
     """The wide METRICS table of raw values within `[start, end)`, and its caveats.
 
     Series of another projection or env than the scope's are left out; a series without that label
-    stays. One target scraped twice in the same env counts once.
+    stays. A process that is scraped twice counts once.
     """
     start, end = (round(moment.timestamp() * 1000) for moment in (window.start, window.end))
-    unique, doubles = _unique(series)
-    columns: dict[tuple[str, ...], _Points] = {}
-    for one in unique:
+    cut = (one.within(start, end) for one in series if in_scope(one.labels, scope))
+    once, notes = without_doubles(one for one in cut if len(one.times))
+    columns: dict[_Key, Series] = {}
+    for one in once:
         key = _key(one.labels)
-        if not _in_scope(key, scope):
-            continue
-        points = {at: value for at, value in one.points if start <= at < end}
-        if points:
-            _merge(columns.setdefault(key, {}), points, counts=_is_counter(key[0]))
-    notes = _twice(columns)
-    if doubles:
-        notes = (*notes, f"{doubles} series of targets that are scraped twice were left out.")
-    if columns:
-        notes = (*notes, *_stale(columns, end))
-    return _table(columns), notes
+        columns[key] = _merged(columns[key], one) if key in columns else one
+    return _table(columns), (*_aliases(once), *notes, *_stale(columns, end))
 
 
-def _key(labels: Mapping[str, str]) -> tuple[str, ...]:
-    levels = dict.fromkeys(METRIC_LEVELS, "")
-    extra = []
-    for name, value in sorted(labels.items()):
-        if name == "__name__":
-            levels["metric"] = value
-        elif name in levels and name not in ("metric", "extra"):
-            levels[name] = value
-        else:
-            extra.append(f"{name}={value}")
-    levels["projection"] = canonical_projection(levels["projection"])
-    levels["reason"] = canonical(levels["reason"]) if levels["reason"] else ""
-    levels["extra"] = ",".join(extra)
-    return tuple(levels.values())
+def contract_labels(labels: Mapping[str, str]) -> dict[str, str]:
+    """The labels with projection and reason as the contract spells them."""
+    told = dict(labels)
+    if told.get("projection"):
+        told["projection"] = canonical_projection(told["projection"])
+    if told.get("reason"):
+        told["reason"] = canonical(told["reason"])
+    return told
 
 
-def _in_scope(key: tuple[str, ...], scope: Scope) -> bool:
-    for level in ("env", "projection"):
-        wanted, found = getattr(scope, level), key[METRIC_LEVELS.index(level)]
-        if level == "projection":
-            wanted = canonical_projection(wanted)
-        if wanted and found and wanted != found:
-            return False
-    return True
+def _aliases(series: Iterable[Series]) -> tuple[str, ...]:
+    """Says which values were written under another name than the contract's."""
+    seen = {
+        (name, one.labels[name], told)
+        for one in series
+        for name, told in contract_labels(one.labels).items()
+        if told != one.labels[name]
+    }
+    return tuple(f"alias: {name}={old} is read as {new}." for name, old, new in sorted(seen))
 
 
-def _is_counter(name: str) -> bool:
-    return name.endswith(COUNTER_ENDINGS)
+def in_scope(labels: Mapping[str, str], scope: Scope) -> bool:
+    """Whether env and projection of the labels, where they have them, are the scope's."""
+    wanted = {"env": scope.env, "projection": canonical_projection(scope.projection)}
+    told = {
+        "env": labels.get("env"),
+        "projection": canonical_projection(labels.get("projection", "")),
+    }
+    return not any(wanted[key] and told[key] and wanted[key] != told[key] for key in wanted)
 
 
-def _unique(series: Iterable[Series]) -> tuple[list[Series], int]:
-    """Of series that differ in scrape labels only, the one with most points."""
-    kept: dict[frozenset[tuple[str, str]], Series] = {}
-    doubles = 0
-    ordered = sorted(series, key=lambda s: (-len(s.points), sorted(s.labels.items())))
-    for one in ordered:
-        key = frozenset((k, v) for k, v in one.labels.items() if k not in SCRAPE_LABELS)
-        if key in kept:
-            doubles += 1
-        else:
-            kept[key] = one
-    return list(kept.values()), doubles
+def _key(labels: Mapping[str, str]) -> _Key:
+    told = contract_labels(labels)
+    name = told.pop("__name__", "")
+    own = [told.pop(level, "") for level in METRIC_LEVELS[1:-1]]
+    return (name, *own, ",".join(f"{key}={value}" for key, value in sorted(told.items())))
 
 
-def _merge(into: _Points, points: _Points, *, counts: bool) -> None:
+def _merged(one: Series, other: Series) -> Series:
     """Two spellings of one reason or projection become one series: counters add up."""
-    for at, value in points.items():
-        if at not in into:
-            into[at] = value
-        else:
-            into[at] = into[at] + value if counts else max(into[at], value)
+    times = np.union1d(one.times, other.times)
+    first, second = one.on(times), other.on(times)
+    both = first + second if one.is_counter else np.maximum(first, second)
+    values = np.where(np.isnan(first), second, np.where(np.isnan(second), first, both))
+    return Series(labels=one.labels, times=times, values=values)
 
 
-def _twice(columns: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
-    instance, env = METRIC_LEVELS.index("instance"), METRIC_LEVELS.index("env")
-    seen: dict[str, set[str]] = {}
-    for key in columns:
-        seen.setdefault(key[instance], set()).add(key[env])
-    return tuple(
-        f"{name or 'A target'} is scraped under {len(envs)} envs ({', '.join(sorted(envs))}); "
-        "its values repeat."
-        for name, envs in sorted(seen.items())
-        if len(envs) > 1
-    )
+def _times(columns: _Columns) -> NDArray[np.int64]:
+    # Series of one target share their times, so few arrays differ.
+    different = {one.times.tobytes(): one.times for one in columns.values()}
+    return np.unique(np.concatenate(list(different.values())))
 
 
-def _stale(columns: Mapping[tuple[str, ...], _Points], end: int) -> tuple[str, ...]:
+def _stale(columns: _Columns, end: int) -> tuple[str, ...]:
     """Says so when the newest sample is older than three scrape intervals before the end."""
-    times = np.unique(np.concatenate([np.fromiter(p, dtype="int64") for p in columns.values()]))
-    longest = max(columns.values(), key=len)
+    longest = max((one.times for one in columns.values()), key=len, default=np.array([], "int64"))
     if len(longest) < ENOUGH_FOR_AN_INTERVAL:
         return ()
-    interval = float(np.median(np.diff(np.sort(np.fromiter(longest, dtype="int64")))))
-    age = end - int(times[-1])
+    interval = float(np.median(np.diff(longest)))
+    age = end - max(int(one.times[-1]) for one in columns.values())
     if age <= STALE_INTERVALS * interval:
         return ()
     says = f"stale: the newest sample is {age / 1000:.1f} s older than the window's end"
     return (f"{says} (scrape interval {interval / 1000:g} s).",)
 
 
-def _table(columns: Mapping[tuple[str, ...], _Points]) -> pd.DataFrame:
-    keys = sorted(columns)
-    if not keys:
+def _table(columns: _Columns) -> pd.DataFrame:
+    if not columns:
         return _empty_table()
-    times = np.unique(np.concatenate([np.fromiter(p, dtype="int64") for p in columns.values()]))
-    values = np.full((len(times), len(keys)), np.nan)
+    keys, times = sorted(columns), _times(columns)
+    values = np.empty((len(keys), len(times)))
     for place, key in enumerate(keys):
-        at = np.fromiter(columns[key].keys(), dtype="int64")
-        values[np.searchsorted(times, at), place] = np.fromiter(
-            columns[key].values(), dtype="float64"
-        )
+        values[place] = columns[key].on(times)
     return pd.DataFrame(
-        values,
+        values.T,
         index=pd.DatetimeIndex(pd.to_datetime(times, unit="ms", utc=True)),
         columns=pd.MultiIndex.from_tuples(keys, names=METRIC_LEVELS),
+        copy=False,
     )
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from loomtriage.sources.files import read_file
 from loomtriage.sources.scrape import SampleKey, Scrape, read_scrape
-from loomtriage.sources.series import COUNTER_ENDINGS
+from loomtriage.sources.sample_series import COUNTER_ENDINGS
 from loomtriage.sources.tape import Unreadable
 
 MAX_SCRAPE_BYTES = 8 * 1024 * 1024

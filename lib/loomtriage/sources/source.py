@@ -118,6 +118,6 @@ def in_files() -> RawAnswer:
 def probed(name: str, raw: RawAnswer, *, fine: str) -> Finding:
     """The finding of a probe: OK, or NO_DATA with what to do about it."""
     if not raw.missing:
-        return Finding(check=f"preflight.{name}", state=State.OK, says=raw.hint or fine)
+        return Finding(check=f"doctor.{name}", state=State.OK, says=raw.hint or fine)
     says = f"{name} gives no data ({raw.missing}). {raw.hint}".rstrip()
-    return Finding(check=f"preflight.{name}", state=State.NO_DATA, says=says)
+    return Finding(check=f"doctor.{name}", state=State.NO_DATA, says=says)
