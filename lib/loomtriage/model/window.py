@@ -52,6 +52,11 @@ def iso(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def epoch_ms(moment: datetime) -> int:
+    """An instant as whole milliseconds since 1970."""
+    return round(moment.timestamp() * 1000)
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class Window:
     """Half-open interval `[start, end)`, aware UTC.

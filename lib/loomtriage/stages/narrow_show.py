@@ -1,40 +1,19 @@
-"""Charts, tables and links of the narrow stage."""
+"""Charts and tables of the narrow stage."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from urllib.parse import urlencode
 
 import pandas as pd
 
 from loomtriage.case import Case
 from loomtriage.contract import catalogue
-from loomtriage.model import Scope
 from loomtriage.report import charts
 from loomtriage.report.canvas import Chart
 from loomtriage.report.tables import Table
 from loomtriage.stages.narrowing import Narrowing
 
 Points = list[tuple[datetime, float]]
-
-
-def prometheus_url(case: Case, scope: Scope) -> str:
-    """Graph link with the absolute end of the window; empty without a server."""
-    base = case.evidence.links.prometheus
-    if not base:
-        return ""
-    metric = catalogue.BY_ID["terminal_failed" if scope.result == "failed" else "retry_scheduled"]
-    if scope.result in ("", "ok"):
-        metric = catalogue.BY_ID["processed"]
-    labels = tuple(name for name in ("env", *metric.labels) if getattr(scope, name, ""))
-    chosen = f"{{{scope.selector(*labels)}}}" if labels else ""
-    query = {
-        "g0.expr": f"{metric.name}{chosen}",
-        "g0.range_input": f"{round(case.span.seconds)}s",
-        "g0.end_input": case.window.end.strftime("%Y-%m-%d %H:%M:%S"),
-        "g0.tab": "0",
-    }
-    return f"{base}/graph?{urlencode(query)}"
 
 
 def suspects_table(found: Narrowing) -> Table:
