@@ -97,3 +97,39 @@ def test_message_text_is_one_safe_line():
     assert len(shown) <= 80
     assert shown.isprintable()
     assert SECRET not in shown
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        {"password": "a,b;c<d>"},
+        {"password": f'quoted " and \\ {SECRET}'},
+        {"auth_token": 4711},
+        {"message": f"password:\n{SECRET}"},
+        {"message": json.dumps({"token": 4711, "password": f"x{SECRET}, y"})},
+        {"message": json.dumps({"m": json.dumps({"password": f"\\{SECRET}"})})},
+        {"password\\": 0, "token": "=:"},
+    ],
+)
+def test_member_is_cut_whole_and_json_stays(record):
+    """The whole value of a secret member goes, numbers too, however often it was escaped."""
+    text = json.dumps(record)
+    assert SECRET not in redact(text)
+    assert "4711" not in redact(text)
+    assert list(json.loads(redact(text))) == list(record)
+    assert redact(redact(text)) == redact(text)
+
+
+WORDS = st.sampled_from(
+    [*"=:\"\\\n\t ',{}x5é", "password", "token", "://", "@", "bearer ", "[redacted]", "\ud800"]
+)
+TEXTS = st.lists(WORDS, max_size=14).map("".join)
+
+
+@given(st.dictionaries(TEXTS, TEXTS | st.integers() | st.none(), max_size=4), st.integers(0, 2))
+def test_hostile_json_stays_json(record, times):
+    """Whatever quotes and escapes stand around a secret, the document still parses."""
+    text = json.dumps(record)
+    for _ in range(times):
+        text = json.dumps({"message": text})
+    assert json.loads(redact(text)) is not None

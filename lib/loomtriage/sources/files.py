@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -29,6 +29,10 @@ class FileBytes:
     def cut(self) -> bool:
         """Whether the beginning was left out."""
         return len(self.data) < self.size
+
+    def last(self, max_bytes: int) -> FileBytes:
+        """The same with the last `max_bytes` only."""
+        return self if len(self.data) <= max_bytes else replace(self, data=self.data[-max_bytes:])
 
 
 def read_file(path: Path, *, max_bytes: int) -> FileBytes:

@@ -6,12 +6,13 @@ import re
 from array import array
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from loomtriage.model import Window
 from loomtriage.sources.json_text import Brackets
 from loomtriage.sources.line import ANSI, Line, read_line
+from loomtriage.sources.log_shape import outside, shape
 from loomtriage.sources.redact import redact, safe
 
 MAX_LINE_BYTES = 1_000_000
@@ -49,7 +50,7 @@ class Reading:
     """All lines of a file (those in the window, when one was given) and all skips.
 
     `parsed_bytes + skipped_bytes == size`, always. `first` and `last` are the earliest and latest
-    time over every parsed line, in the window or not.
+    time over every parsed line, in the window or not; `flags` counts the oddities of `lines`.
     """
 
     lines: tuple[Line, ...]
@@ -67,7 +68,12 @@ class Reading:
 
 
 def read_lines(
-    data: bytes, *, file: str, window: Window | None = None, head: bytes | None = None
+    data: bytes,
+    *,
+    file: str,
+    window: Window | None = None,
+    head: bytes | None = None,
+    max_lines: int | None = None,
 ) -> Reading:
     """Read JSON log lines out of whatever the file holds; never raises.
 
@@ -76,13 +82,15 @@ def read_lines(
         file: name of the file, for the lines.
         window: keep only lines in it; all bytes are accounted for all the same.
         head: the file's first bytes when `data` is not its beginning.
+        max_lines: the rest of the file is one skip; `MAX_LINES` when not given.
     """
-    return _Reader(
-        data, file=file, window=window, codec=_codec(data if head is None else head)
-    ).read()
+    codec = codec_of(data if head is None else head)
+    edges = _edges(data, codec, MAX_LINES if max_lines is None else max_lines)
+    return _Reader(data, file=file, window=window, codec=codec, edges=edges).read()
 
 
-def _codec(head: bytes) -> str:
+def codec_of(head: bytes) -> str:
+    """How a file that begins like this spells its characters: UTF-8, or two bytes each."""
     if head.startswith(b"\xff\xfe"):
         return "utf-16-le"
     if head.startswith(b"\xfe\xff"):
@@ -99,10 +107,13 @@ def _codec(head: bytes) -> str:
 class _Reader:
     """One pass over the physical lines of one file."""
 
-    def __init__(self, data: bytes, *, file: str, window: Window | None, codec: str) -> None:
+    def __init__(
+        self, data: bytes, *, file: str, window: Window | None, codec: str, edges: array[int]
+    ) -> None:
         self._data, self._file, self._window, self._codec = data, file, window, codec
-        self._edges = _edges(data, codec)
-        self._count = len(self._edges) - 1
+        self._edges, self._count = edges, len(edges) - 1
+        # Of lines outside the window only the time is needed, which one pattern proves.
+        self._shape = shape(head=data[:4096]) if window and codec == "utf-8" else None
         self._lines: list[Line] = []
         self._skips: list[Skip] = []
         self._parsed = 0
@@ -141,6 +152,8 @@ class _Reader:
         if not bare:
             return self._skip(place, place + 1, "zero_bytes" if "\x00" in text else "blank")
         if bare.startswith("{"):
+            if self._shape and (moment := outside(self._shape, text, self._window)):
+                return self._count_in(moment, place, place + 1)
             return self._object(place, text.strip("\x00"))
         if bare.startswith(_TRACEBACK):
             return self._traceback(place)
@@ -152,8 +165,8 @@ class _Reader:
             whole, after = joined
             read = read_line(redact(whole), file=self._file, line=place + 1)
             if isinstance(read, Line):
-                self._flags["joined"] = self._flags.get("joined", 0) + 1
-                return self._keep(read, place, after)
+                joined_line = replace(read, flags=tuple(sorted({*read.flags, "joined"})))
+                return self._keep(joined_line, place, after)
         if isinstance(found, Line):
             return self._keep(found, place, place + 1)
         cut = found == "broken_json" and place + 1 == self._count and not self._is_ended(place)
@@ -169,7 +182,8 @@ class _Reader:
         if width < WRAP_FROM or brackets.feed(text):
             return None
         for at in range(place + 1, self._count):
-            if total > min(MAX_JOINED, self._budget):
+            long = self._edges[at + 1] - self._edges[at] > 4 * MAX_JOINED
+            if long or total > min(MAX_JOINED, self._budget):
                 break
             piece = self._text(at)
             pieces.append(piece)
@@ -182,13 +196,16 @@ class _Reader:
         return None
 
     def _keep(self, line: Line, place: int, after: int) -> int:
-        self._parsed += self._edges[after] - self._edges[place]
-        self._first = min(self._first or line.ts, line.ts)
-        self._last = max(self._last or line.ts, line.ts)
-        for flag in line.flags:
-            self._flags[flag] = self._flags.get(flag, 0) + 1
         if self._window is None or line.ts in self._window:
             self._lines.append(line)
+            for flag in line.flags:
+                self._flags[flag] = self._flags.get(flag, 0) + 1
+        return self._count_in(line.ts, place, after)
+
+    def _count_in(self, moment: datetime, place: int, after: int) -> int:
+        self._parsed += self._edges[after] - self._edges[place]
+        self._first = min(self._first or moment, moment)
+        self._last = max(self._last or moment, moment)
         return after
 
     def _skip(
@@ -237,11 +254,11 @@ class _Reader:
         return place < self._count and self._text(place).startswith((_TRACEBACK, *_CHAIN))
 
 
-def _edges(data: bytes, codec: str) -> array[int]:
-    """Byte offsets of line starts and of the end; at most `MAX_LINES` lines."""
+def _edges(data: bytes, codec: str, max_lines: int) -> array[int]:
+    """Byte offsets of line starts and of the end; at most `max_lines` lines."""
     newline = {"utf-16-le": b"\n\x00", "utf-16-be": b"\x00\n"}.get(codec, b"\n")
     edges, at = array("q", [0]), 0
-    while len(edges) <= MAX_LINES:
+    while len(edges) <= max_lines:
         at = data.find(newline, at)
         if at < 0:
             break

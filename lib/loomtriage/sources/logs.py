@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from glob import glob, has_magic
 from pathlib import Path
 
 import pandas as pd
 
 from loomtriage.model import Finding, Frame, Kind, Signal, Window
-from loomtriage.model.frame import LINE_COLUMNS
 from loomtriage.model.window import iso
-from loomtriage.sources.files import read_file
 from loomtriage.sources.line import Line, read_line
 from loomtriage.sources.lines import Reading, read_lines
+from loomtriage.sources.log_files import LogFile, find_files
+from loomtriage.sources.log_lookup import table_of
 from loomtriage.sources.question import Question
 from loomtriage.sources.source import Ask, frame_of, in_files, origin_of, probed
 from loomtriage.sources.tape import RawAnswer, Tape, Unreadable
@@ -25,24 +23,16 @@ MAX_FILE_BYTES = 100 * 1024 * 1024
 MAX_KEPT_BYTES = 64 * 1024 * 1024
 """Text of lines in the window that one answer holds."""
 PLACES_SHOWN = 5
-_ENDINGS = (".log", ".jsonl")
-_ABSENT = "Give log files with LOOMTRIAGE_LOGS (a file, a folder or a pattern)."
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class LogFile:
-    """A file and the name it goes by in lines and caveats."""
-
-    path: Path
-    name: str
+_ABSENT = "Give log files with LOOMTRIAGE_LOGS (a file, a folder, a pattern, or - for stdin)."
 
 
 class Logs:
     """The log source.
 
     Args:
-        paths: files, or one text: a file, a folder (its `.log` and `.jsonl`), or a pattern. What
-            exists under its literal name is that file, whatever characters are in it.
+        paths: files, or one text: a file, a folder (its `.log` and `.jsonl`), a pattern, or `-`
+            for standard input. What exists under its literal name is that file, whatever
+            characters are in it.
         tape: recorder or player.
         max_bytes: of one file; of a larger one the end is read.
         ask: replaces the files.
@@ -89,7 +79,7 @@ class Logs:
         ages = []
         for file in files:
             try:
-                read = read_file(file.path, max_bytes=4)
+                read = file.read(max_bytes=4)
             except OSError:
                 continue
             ages.append((datetime.now(UTC) - read.modified_at).total_seconds())
@@ -101,26 +91,6 @@ class Logs:
         newest = f"newest change {min(ages):.0f} s ago"
         says = f"{len(ages)} of {len(files)} log files can be read; {newest}."
         return RawAnswer(media="txt", hint=says)
-
-
-def find_files(paths: str | Path | Iterable[Path]) -> tuple[LogFile, ...]:
-    """The files that are meant, by name; two of one name get a number."""
-    given = [Path(paths)] if isinstance(paths, str | Path) else [Path(one) for one in paths]
-    found: list[Path] = []
-    for path in given:
-        if path.is_dir():
-            found += [p for p in sorted(path.iterdir()) if p.suffix in _ENDINGS]
-        elif path.exists() or path.is_symlink() or not has_magic(str(path)):
-            found.append(path)
-        else:
-            found += [Path(p) for p in sorted(glob(str(path)))]  # noqa: PTH207 any root, one pattern
-    seen: dict[str, int] = {}
-    files = []
-    for path in dict.fromkeys(found):
-        seen[path.name] = seen.get(path.name, 0) + 1
-        number = seen[path.name]
-        files.append(LogFile(path=path, name=path.name if number == 1 else f"{path.name}#{number}"))
-    return tuple(files)
 
 
 def read_files(
@@ -136,7 +106,7 @@ def read_files(
     refused = 0
     for file in files:
         try:
-            read = read_file(file.path, max_bytes=max_bytes)
+            read = file.read(max_bytes=max_bytes)
         except FileNotFoundError:
             notes.append(f"partial: {file.name} is not there.")
             continue
@@ -155,6 +125,11 @@ def read_files(
         readings.append(reading)
         kept.add(reading.lines)
         notes += _account(file.name, reading)
+        if not reading.lines and read.modified_at < window.start:
+            notes.append(
+                f"stale: {file.name} was last written at {iso(read.modified_at)}, "
+                "before the window."
+            )
     if not readings:
         missing, why = ("refused", "could be read") if refused else ("not_configured", "was found")
         hint = f"No log file {why}. {_ABSENT}"
@@ -243,9 +218,7 @@ def _nothing_in(window: Window, readings: list[Reading]) -> str:
 
 def _parse(body: bytes) -> tuple[pd.DataFrame, tuple[str, ...]]:
     lines = sorted(_played(body), key=lambda one: (one.ts, one.file, one.line))
-    columns = {name: [getattr(one, name) for one in lines] for name in LINE_COLUMNS if name != "ts"}
-    times = pd.to_datetime([one.ts for one in lines], utc=True)
-    return pd.DataFrame({**columns, "ts": times}, columns=list(LINE_COLUMNS)), ()
+    return table_of(lines), ()
 
 
 def _played(body: bytes) -> Iterator[Line]:

@@ -1,7 +1,7 @@
 """What must not leave a source: passwords, tokens and userinfo, cut out of text before it is kept.
 
-Every pattern is a linear scan with a length cap, so that a hostile line cannot stall it. The
-replacement holds no quote or backslash: redacted JSON stays JSON.
+Every pattern is a linear scan, capped or possessive, so that a hostile line cannot stall it. No
+pattern takes a lone quote or half an escape away: redacted JSON stays JSON.
 """
 
 from __future__ import annotations
@@ -31,16 +31,46 @@ _RULES: tuple[tuple[re.Pattern[str], str], ...] = (
         rf"\1\2{HIDDEN}",
     ),
     (re.compile(r"\beyJ[A-Za-z0-9_-]{8,4096}\.[A-Za-z0-9_.-]{4,8192}"), HIDDEN),
-    # key=value, key: value, "key": "value", \"key\": \"value\"
+    # "key": "value", up to the closing quote; a bare number gets quotes, so that JSON stays JSON.
     (
         re.compile(
-            rf"\b({_NAMES})(\\{{0,2}}[\"']?\s{{0,3}}[=:]\s{{0,3}}\\{{0,2}}[\"']?)"
-            rf"(?!\[redacted\])[^\s\"'\\,;&<>{{}}\[\]()]{{1,1024}}",
+            rf"\b({_NAMES}\"\s{{0,3}}:\s{{0,3}}\")(?!\[redacted\]\")(?:[^\"\\]|\\.)++",
             re.IGNORECASE,
         ),
-        rf"\1\2{HIDDEN}",
+        rf"\1{HIDDEN}",
+    ),
+    (
+        re.compile(rf"\b({_NAMES}\"\s{{0,3}}:\s{{0,3}})-?[0-9][0-9.eE+-]*+", re.IGNORECASE),
+        rf'\1"{HIDDEN}"',
+    ),
+    # The same inside a JSON string, \"key\": \"value\", however often it was escaped.
+    (
+        re.compile(
+            rf"\b({_NAMES}(\\(?:\\\\){{0,3}}\")\s{{0,3}}:\s{{0,3}}\2)"
+            rf"(?!\[redacted\]\\{{1,7}}\")(?:[^\"\\]|\\++(?!\"))++",
+            re.IGNORECASE,
+        ),
+        rf"\1{HIDDEN}",
+    ),
+    (
+        re.compile(
+            rf"\b({_NAMES}(\\(?:\\\\){{0,3}}\")\s{{0,3}}:\s{{0,3}})-?[0-9][0-9.eE+-]*+",
+            re.IGNORECASE,
+        ),
+        rf"\1\2{HIDDEN}\2",
+    ),
+    # key=value, key: value, 'key': 'value'; a backslash is touched only as part of a quote.
+    (
+        re.compile(
+            rf"\b({_NAMES}'?\s{{0,3}}[=:](?:\s|\\[nrt]){{0,3}}(?:\\{{0,7}}[\"'])?)"
+            rf"(?!\[redacted\]|:)[^\s\"'\\,;&<>{{}}\[\]()]{{1,1024}}",
+            re.IGNORECASE,
+        ),
+        rf"\1{HIDDEN}",
     ),
 )
+_PASSES = 8
+"""One rule may uncover work for another; text of real programs is settled after the first."""
 _HINTS = ("://", ":\\/\\/", "eyJ")
 _WORDS = ("pass", "pwd", "secret", "token", "bearer", "basic", "key")
 
@@ -50,8 +80,12 @@ def redact(text: str) -> str:
     lowered = text.lower()
     if not any(hint in text for hint in _HINTS) and not any(word in lowered for word in _WORDS):
         return text
-    for pattern, replacement in _RULES:
-        text = pattern.sub(replacement, text)
+    for _ in range(_PASSES):
+        before = text
+        for pattern, replacement in _RULES:
+            text = pattern.sub(replacement, text)
+        if text == before:
+            break
     return text
 
 
