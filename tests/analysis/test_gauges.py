@@ -18,3 +18,30 @@ def test_an_age_past_its_threshold_has_moved_even_when_it_was_so_before(before, 
     frame = metrics({column("oldest_age"): [before] * 30 + [now] * 30})
     (move,) = moves(frame, BY_ID["oldest_age"], window=WINDOW, baseline=BASELINE)
     assert move.moved is moved
+
+
+def compared(metric: str, series, *, dead: float = 0.0):
+    (move,) = moves(metrics(series), BY_ID[metric], window=WINDOW, baseline=BASELINE, dead=dead)
+    return move
+
+
+def test_rows_that_failed_for_good_are_no_backlog():
+    """Without a gauge of its own, dead letters sit in the lag; the counter tells how many."""
+    lag = {column("lag"): [2.0] * 30 + [42.0] * 30}
+    assert compared("lag", lag).moved
+    excused = compared("lag", lag, dead=40.0)
+    assert (excused.moved, excused.excused) == (False, True)
+
+
+def test_a_worker_that_counts_dead_letters_apart_needs_no_excuse():
+    """There a lag is a backlog, whatever failed beside it."""
+    series = {column("lag"): [2.0] * 30 + [42.0] * 30, column("dead_letter"): [0.0, 40.0]}
+    assert compared("lag", series, dead=40.0).moved
+
+
+def test_residue_of_old_dead_letters_is_a_warning_and_not_an_alarm():
+    """An age of days beside a lag that stands still is nothing that could be claimed."""
+    age = {column("oldest_age"): [540_000.0 + s for s in range(60)]}
+    assert compared("oldest_age", {**age, column("lag"): [1.0] * 30 + [60.0] * 30}).moved
+    still = compared("oldest_age", {**age, column("lag"): [39.0] * 60})
+    assert (still.moved, still.excused) == (False, True)

@@ -12,8 +12,9 @@ from loomtriage.analysis.increases import measure
 from loomtriage.case import open_case
 from loomtriage.model import Scope, State
 from loomtriage.stages.conclude import conclude
-from loomtriage.stages.explain import lines_in_scope
-from loomtriage.stages.locate import in_scope, locate
+from loomtriage.stages.explaining import lines_in_scope
+from loomtriage.stages.locate import locate
+from loomtriage.stages.locating import in_scope
 from loomtriage.stages.narrowing import _watched, measure_case
 from tests.analysis.test_causes import QUIET
 from tests.make import BASELINE, WINDOW, column, line, lines, metrics, ramp, span, spans
@@ -67,7 +68,7 @@ def test_quiet_metrics_alone_are_not_health(doubt):
     if doubt == "unwatched":
         found = replace(found, watched=False)
     if doubt == "constant":
-        found = replace(found, increases=_failing_all_along())
+        found = replace(found, folded=_failing_all_along())
     if doubt == "step":
         case = replace(case, handover={"step": {"operation": "PUT"}})
     answer = conclude(case, found, QUIET, ())

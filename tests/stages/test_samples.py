@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -14,17 +15,23 @@ pytestmark = [
     pytest.mark.skipif(not SAMPLES.is_dir(), reason="Wordloom's sample runs are not here"),
 ]
 
-# What the evidence allows; `unknown` where two scrapes and no baseline allow nothing.
+# What the evidence allows: one bulk item with nobody but the counters to say so, and a version
+# that no signal names, stay `unknown`.
 ANSWERS = {
     "collector_down": {"collector_down"},
     "db_claim_contention": {"db_contention"},
-    "duplicate_delivery": {"unknown"},
+    "duplicate_delivery": {"duplicate_delivery"},
     "es_429_inject": {"es_429"},
-    "es_bulk_partial": {"es_bulk_partial", "unknown"},
+    "es_bulk_partial": {"unknown"},
     "es_down_connect": {"es_down"},
     "es_write_block_4xx": {"es_write_block"},
     "projection_version": {"unknown"},
-    "stuck_reclaim": {"stuck_reclaim", "unknown"},
+    "stuck_reclaim": {"stuck_reclaim"},
+}
+
+WHY = {
+    "es_bulk_partial": {"evidence", "only", "metrics", "foreign", "truncated"},
+    "projection_version": {"baseline", "version", "names"},
 }
 
 
@@ -40,4 +47,30 @@ def test_a_real_run_gives_a_right_or_an_honest_answer(scenario, tmp_path):
         assert verdict["missing"]
         assert verdict["confidence"] <= 0.6
         if verdict["cause"] == "unknown":
-            assert verdict["why"]
+            assert WHY[scenario] <= set(re.findall(r"[a-z]+", verdict["why"]))
+
+
+CONTAMINATED = {
+    "db_claim_contention": {"traces"},
+    "es_bulk_partial": {"traces"},
+    "projection_version": {"metrics"},
+    "stuck_reclaim": {"metrics", "traces"},
+}
+
+
+@pytest.mark.parametrize("scenario", sorted(CONTAMINATED))
+def test_a_contaminated_leg_is_named_with_what_is_in_it(scenario, tmp_path):
+    """Foreign traces, cut-off lists and counters that were not zero before are said aloud."""
+    (run,) = (SAMPLES / scenario).iterdir()
+    findings = triage(f"labs:{run}", tmp_path)["findings"]
+    legs = {f["check"].rsplit(".", 1)[-1] for f in findings if ".leg." in f["check"]}
+    assert legs >= CONTAMINATED[scenario]
+
+
+@pytest.mark.parametrize("scenario", ["es_429_inject", "es_down_connect", "es_write_block_4xx"])
+def test_few_events_are_named_as_a_warning(scenario, tmp_path):
+    """Below six rows a cause stands on agreement, and its state says so."""
+    (run,) = (SAMPLES / scenario).iterdir()
+    verdict = triage(f"labs:{run}", tmp_path)
+    cause = next(f for f in verdict["findings"] if f["check"] == "explain.cause")
+    assert (verdict["state"], cause["state"]) == ("WARN", "WARN")

@@ -1,36 +1,45 @@
-"""Which facts do the three signals state, reduced to what the decision list asks for?"""
+"""Which facts do the signals state, reduced to what the decision list asks for?"""
 
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
 
 import pandas as pd
 
+from loomtriage.analysis.deliveries import Deliveries, deliveries, versions
 from loomtriage.analysis.increases import Increases
-from loomtriage.analysis.steps import failing
+from loomtriage.analysis.silence import NONE, SURE, Silence, Silences
 from loomtriage.analysis.surprise import FLOOR_EVENTS, gate, signed_g2
+from loomtriage.analysis.voices import Voice, of_lines, of_spans
 from loomtriage.contract import catalogue
 from loomtriage.contract.reasons import canonical, is_known
-from loomtriage.contract.spans import ES_METHODS
 
-_STATUS_IN_TEXT = re.compile(r"\b([1-5]\d\d)\b[^\n]{0,40}' for url")
-_ERROR_CLASS = re.compile(r"\b([A-Z][A-Za-z]{2,40}(?:Error|Exception|Timeout))\b")
 _RECLAIMED = re.compile(r"^Reclaimed (\d{1,6}) stuck outbox events")
-EXPORTER_EVENTS = frozenset({"tracing.exporter_unreachable"})
+EXPORTER_EVENTS = frozenset({"tracing.exporter_unreachable", "tracing.export_failed"})
+EXTRA = (
+    "owner_mismatch",
+    "contention",
+    "reclaimed",
+    "idempotent_noop",
+    "bulk_item_failures",
+    "trace_export_failures",
+    "produced",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Blame:
-    """How often one reason ended an attempt.
+    """How many rows one reason ended an attempt of, each row counted once.
 
     Attributes:
         reason: canonical reason.
         result: `retry` or `failed`.
-        observed, expected: attempts in the window, and what the baseline predicts.
-        strong: at least six extra events and past the gate.
+        observed, expected: rows in the window, and what the baseline predicts.
+        strong: at least six extra rows and past the gate.
+        projections: whose rows.
     """
 
     reason: str
@@ -38,6 +47,7 @@ class Blame:
     observed: float
     expected: float
     strong: bool
+    projections: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return (
@@ -46,36 +56,66 @@ class Blame:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What was pulled for one window; a signal that is missing is None.
+
+    Attributes:
+        spans, lines: of the window.
+        spans_before, lines_before: of the baseline.
+        rows: outbox rows of both.
+        until: end of the window, aware UTC.
+    """
+
+    spans: pd.DataFrame | None = None
+    lines: pd.DataFrame | None = None
+    spans_before: pd.DataFrame | None = None
+    lines_before: pd.DataFrame | None = None
+    rows: pd.DataFrame | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
     """Everything that a rule may look at; None means that the signal had nothing to say.
 
     Attributes:
-        blames: reasons that rose above the baseline, most attempts first.
+        blames: reasons that rose above the baseline, most rows first.
         processed: rows finished in the window and expected, None without metrics.
         extra: increase (observed, expected) of the other work counters by catalogue id.
         bulk: bulk requests by result in the window.
-        statuses: HTTP statuses on failing calls to Elasticsearch, from spans, lines and rows.
-        without_status: failing client spans that never got a status.
-        error_classes: exception classes named by spans and lines, with counts.
+        spoken, written: what spans and what log lines say of failing attempts.
         traces, lines: spans and lines in the window, None when the signal is missing.
         exporter_lost: lines that say the trace exporter cannot reach its collector.
-        stuck: highest stuck gauge in the window.
+        quiet: the end of the window without spans, though work went on.
+        stuck: highest stuck gauge in the window, where it left its baseline.
+        expired: claimed rows in the outbox whose lease ran out before the window's end.
         reclaimed_in_lines: rows that lines say were reclaimed (older workers have no counter).
+        again: signs of events delivered more than once.
+        versions, versions_before: by leg, how often it names which version of the rule, in
+            window and baseline.
+        mute: log files that end although work went on.
+        unharmed: projections that finished rows and had no attempt fail.
         exposure: work offered in the window ÷ that in the baseline.
     """
 
-    blames: tuple[Blame, ...]
-    processed: tuple[float, float] | None
-    extra: Mapping[str, tuple[float, float]]
-    bulk: Mapping[str, float]
-    statuses: Mapping[int, int]
-    without_status: int
-    error_classes: Mapping[str, int]
-    traces: int | None
-    lines: int | None
-    exporter_lost: int
-    stuck: float
+    blames: tuple[Blame, ...] = ()
+    processed: tuple[float, float] | None = None
+    extra: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    bulk: Mapping[str, float] = field(default_factory=dict)
+    spoken: Voice = field(default_factory=Voice)
+    written: Voice = field(default_factory=Voice)
+    traces: int | None = None
+    lines: int | None = None
+    exporter_lost: int = 0
+    quiet: Silence = NONE
+    stuck: float = 0.0
+    expired: int = 0
     reclaimed_in_lines: int = 0
+    again: Deliveries = field(default_factory=Deliveries)
+    versions: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    versions_before: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    mute: tuple[str, ...] = ()
+    unharmed: tuple[str, ...] = ()
     exposure: float = 1.0
 
     def blamed(self, *reasons: str, result: str = "") -> tuple[Blame, ...]:
@@ -91,42 +131,74 @@ class Facts:
         noise = expected > 0 and g2 <= gate(len(self.extra))
         return 0.0 if noise else max(observed - expected, 0.0)
 
+    @property
+    def spans_stopped(self) -> bool:
+        """Whether spans stopped coming while work went on, beyond what chance does."""
+        return self.quiet.expected >= SURE
+
+    @property
+    def failing_projections(self) -> tuple[str, ...]:
+        """Projections of all blames, sorted."""
+        return tuple(sorted({name for blame in self.blames for name in blame.projections}))
+
 
 def gather(
     increases: Increases | None,
-    spans: pd.DataFrame | None,
-    lines: pd.DataFrame | None,
+    seen: Seen,
     *,
     exposure: float,
     stuck: float = 0.0,
+    still: Silences | None = None,
 ) -> Facts:
-    """Reduce what was pulled; a signal that is missing is passed as None."""
-    clients = _es_clients(spans) if spans is not None else None
-    statuses = _statuses(clients, lines)
-    # 404, 429 and 5xx have reasons of their own; what remains tells `es_4xx` apart.
-    telling = [s for s in statuses if 400 <= s < 500 and s not in (404, 429)]
-    only = telling[0] if len(telling) == 1 else None
+    """Reduce what was pulled; `increases` are folded ones, None without metrics."""
+    spoken, written = of_spans(seen.spans), of_lines(seen.lines)
+    only = _telling(spoken, written)
+    blames = _blames(increases, exposure=exposure, status=only) if increases else ()
     return Facts(
-        blames=_blames(increases, exposure=exposure, status=only) if increases else (),
+        blames=blames,
         processed=_processed(increases, exposure) if increases else None,
         extra={} if increases is None else _extra(increases, exposure),
         bulk=_bulk(increases) if increases else {},
-        statuses=statuses,
-        without_status=0 if clients is None else int((clients["status"] == 0).sum()),
-        error_classes=_error_classes(clients, lines),
-        traces=None if spans is None else len(spans),
-        lines=None if lines is None else len(lines),
-        exporter_lost=0 if lines is None else int(lines["event"].isin(EXPORTER_EVENTS).sum()),
+        spoken=spoken,
+        written=written,
+        traces=None if seen.spans is None else len(seen.spans),
+        lines=None if seen.lines is None else len(seen.lines),
+        exporter_lost=0 if seen.lines is None else _exporter_lost(seen.lines),
+        quiet=still.spans if still else NONE,
+        mute=still.files if still else (),
         stuck=stuck,
-        reclaimed_in_lines=0 if lines is None else _reclaimed(lines),
+        expired=0 if seen.rows is None else _expired(seen.rows, seen.until),
+        reclaimed_in_lines=0 if seen.lines is None else _reclaimed(seen.lines),
+        again=deliveries(seen.spans, seen.lines),
+        versions=versions(seen.spans, seen.lines),
+        versions_before=versions(seen.spans_before, seen.lines_before),
+        unharmed=_unharmed(increases, blames) if increases else (),
         exposure=exposure,
     )
+
+
+def unknown_reasons(facts: Facts) -> tuple[str, ...]:
+    """Reasons that the enum does not have: reported, never guessed."""
+    return tuple(sorted({b.reason for b in facts.blames if not is_known(b.reason)}))
+
+
+def _expired(rows: pd.DataFrame, until: datetime | None) -> int:
+    """Claimed rows whose lease ran out before the end of the window."""
+    claimed = rows[rows["status"] == "processing"]
+    if claimed.empty or until is None:
+        return 0
+    return int((pd.to_datetime(claimed["lease_until"], utc=True) < until).sum())
+
+
+def _telling(*voices: Voice) -> int | None:
+    """The one 4xx status that tells `es_4xx` apart; 404 and 429 have reasons of their own."""
+    found = {s for voice in voices for s in voice.statuses if 400 <= s < 500 and s != 429}
+    return found.pop() if len(found) == 1 else None
 
 
 def _blames(increases: Increases, *, exposure: float, status: int | None) -> tuple[Blame, ...]:
     found: list[Blame] = []
     for metric in ("retry_scheduled", "terminal_failed"):
-        result = catalogue.BY_ID[metric].result
         rows = increases.of(metric)
         by_reason = rows.groupby(level="reason").sum()
         for name, row in by_reason.iterrows():
@@ -140,18 +212,19 @@ def _blames(increases: Increases, *, exposure: float, status: int | None) -> tup
                 found.append(
                     Blame(
                         reason=reason,
-                        result=result,
+                        result=catalogue.BY_ID[metric].result,
                         observed=observed,
                         expected=expected,
                         strong=strong,
+                        projections=_projections(rows, str(name)),
                     )
                 )
     return tuple(sorted(found, key=lambda b: (-b.strong, -b.observed, b.reason)))
 
 
-def unknown_reasons(facts: Facts) -> tuple[str, ...]:
-    """Reasons that the enum does not have: reported, never guessed."""
-    return tuple(sorted({b.reason for b in facts.blames if not is_known(b.reason)}))
+def _projections(rows: pd.DataFrame, reason: str) -> tuple[str, ...]:
+    mine = rows[(rows.index.get_level_values("reason") == reason) & (rows["observed"] > 0)]
+    return tuple(sorted(set(mine.index.get_level_values("projection")) - {""}))
 
 
 def _processed(increases: Increases, exposure: float) -> tuple[float, float]:
@@ -160,8 +233,7 @@ def _processed(increases: Increases, exposure: float) -> tuple[float, float]:
 
 
 def _extra(increases: Increases, exposure: float) -> dict[str, tuple[float, float]]:
-    names = ("owner_mismatch", "reclaimed", "idempotent_noop", "bulk_item_failures", "produced")
-    totals = {name: increases.total(name) for name in names}
+    totals = {name: increases.total(name) for name in EXTRA}
     return {name: (seen, before * exposure) for name, (seen, before) in totals.items()}
 
 
@@ -170,54 +242,14 @@ def _bulk(increases: Increases) -> dict[str, float]:
     return {str(k): float(v) for k, v in rows.groupby(level="result")["observed"].sum().items()}
 
 
-def _es_clients(spans: pd.DataFrame) -> pd.DataFrame:
-    """Failing client spans towards Elasticsearch: status (0 = none) and message."""
-    chosen = spans[(spans["kind"] == "client") & spans["operation"].isin(ES_METHODS)]
-    chosen = chosen[failing(chosen)] if len(chosen) else chosen
-    status = [
-        _int(a.get("http.status_code") or a.get("http.response.status_code"))
-        for a in chosen["attributes"]
-    ]
-    return pd.DataFrame({"status": status, "message": chosen["status_message"].to_numpy()})
+def _unharmed(increases: Increases, blames: Iterable[Blame]) -> tuple[str, ...]:
+    done = increases.of("processed").groupby(level="projection")["observed"].sum()
+    harmed = {name for blame in blames for name in blame.projections}
+    return tuple(sorted({str(name) for name, rows in done.items() if rows > 0} - harmed - {""}))
 
 
-def _statuses(clients: pd.DataFrame | None, lines: pd.DataFrame | None) -> dict[int, int]:
-    counts: Counter[int] = Counter()
-    if clients is not None:
-        counts.update(int(s) for s in clients["status"] if s)
-    if lines is not None and not counts:
-        for fields in lines["fields"]:
-            status = _int(fields.get("http_status"))
-            match = _STATUS_IN_TEXT.search(str(fields.get("exc_info", "")))
-            status = status or (int(match[1]) if match else 0)
-            if status >= 400:
-                counts[status] += 1
-    return dict(counts.most_common())
-
-
-def _error_classes(clients: pd.DataFrame | None, lines: pd.DataFrame | None) -> dict[str, int]:
-    """Classes by how often the signal that saw more names them: both tell of the same calls."""
-    spoken: Counter[str] = Counter()
-    for message in [] if clients is None else clients["message"]:
-        spoken.update(_ERROR_CLASS.findall(str(message))[:1])
-    written: Counter[str] = Counter()
-    for fields in [] if lines is None else lines["fields"]:
-        text = str(fields.get("error", "")) or _last_line(str(fields.get("exc_info", "")))
-        written.update(_ERROR_CLASS.findall(text[:300])[:1])
-    return dict((spoken | written).most_common(10))
-
-
-def _last_line(text: str) -> str:
-    kept = [line for line in text.splitlines() if line.strip()]
-    named = [line for line in kept if _ERROR_CLASS.match(line.rsplit(".", 1)[-1].split(":")[0])]
-    return (named or kept or [""])[-1]
-
-
-def _int(value: object) -> int:
-    try:
-        return int(str(value))
-    except ValueError:
-        return 0
+def _exporter_lost(lines: pd.DataFrame) -> int:
+    return int(lines["event"].isin(EXPORTER_EVENTS).sum())
 
 
 def _reclaimed(lines: pd.DataFrame) -> int:

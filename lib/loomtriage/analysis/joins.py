@@ -6,8 +6,10 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from loomtriage.analysis.steps import failing
+from loomtriage.analysis.folding import attempts_in_spans
+from loomtriage.analysis.outcomes import failing
 from loomtriage.contract.keys import read_key
+from loomtriage.contract.spans import BATCH
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,12 +26,21 @@ class Coverage:
         return None if self.n == 0 else self.resolved / self.n
 
 
-def metric_to_trace(increase: float, spans: pd.DataFrame, *, operation: str) -> Coverage:
-    """Of the failed attempts that the counters saw, how many have a failing row span."""
-    rows = spans[spans["operation"] == operation] if len(spans) else spans
-    failed = int(failing(rows).sum()) if len(rows) else 0
-    n = round(increase)
-    return Coverage(edge="metric→trace", resolved=min(failed, n), n=n)
+def metric_to_trace(rows: float, spans: pd.DataFrame) -> Coverage:
+    """Of the rows that failed by the counters, how many have an unsuccessful row span.
+
+    Like with like: both sides are of one scope (env, projection, op), and both count a row once,
+    however often it was tried. Where batches are all that was traced, batches are counted.
+    """
+    seen = attempts_in_spans(spans)
+    found = seen["row"].nunique() if len(seen) else _failed_batches(spans)
+    n = round(rows)
+    return Coverage(edge="metric→trace", resolved=min(found, n), n=n)
+
+
+def _failed_batches(spans: pd.DataFrame) -> int:
+    batches = spans[spans["operation"] == BATCH] if len(spans) else spans
+    return int(failing(batches).sum()) if len(batches) else 0
 
 
 def trace_to_log(spans: pd.DataFrame, lines: pd.DataFrame) -> Coverage:

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from itertools import combinations
-from typing import TypeAlias
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
 from loomtriage.analysis.increases import LEAF_KEYS
-from loomtriage.analysis.surprise import gate, signed_g2
+from loomtriage.analysis.lattice import Lattice, Pairs, build, closure
+from loomtriage.analysis.surprise import Floats, gate, signed_g2s
 from loomtriage.model import Scope
 
 PREFERRED = ("reason", "result", "op", "projection", "env")
 """Among patterns with the same leaves, the one that says most comes first."""
 
-Pairs: TypeAlias = tuple[tuple[str, str], ...]
-Floats: TypeAlias = np.ndarray[tuple[int], np.dtype[np.float64]]
-
-MOST_LABELS = 3
 MOST_ROUNDS = 3
+TIE_DIGITS = 9
+"""G² is compared to so many digits: sums of the same counts differ by rounding alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,80 +63,91 @@ class Pattern:
         return " ".join(f"{key}={value}" for key, value in self.labels) or "everything"
 
 
-def rank(leaves: pd.DataFrame, *, exposure: float) -> tuple[Pattern, ...]:
+def rank(
+    leaves: pd.DataFrame, *, exposure: float, keys: Sequence[str] = LEAF_KEYS
+) -> tuple[Pattern, ...]:
     """Patterns that pass the gate, best first, then what remains after each (≤ 3 rounds).
 
-    `leaves` holds `LEAF_KEYS`, `observed` and `baseline`. All sets of at most three pairs are
-    tried; sets with the same leaves are one question, asked by the shortest.
+    `leaves` holds `keys`, `observed` and `baseline`. All sets of at most three pairs are
+    tried; sets with the same leaves are one question, asked by the shortest. The outcome does
+    not depend on the order of the leaves.
     """
-    if leaves.empty:
-        return ()
-    expected = (leaves["baseline"] * exposure).to_numpy(dtype="float64")
-    observed = leaves["observed"].to_numpy(dtype="float64")
-    baseline = leaves["baseline"].to_numpy(dtype="float64").copy()
-    generators = _minimal_generators(leaves)
-    bound = gate(len(generators))
     found: list[Pattern] = []
+    field = _Field.over(leaves, exposure=exposure, keys=keys)
     for turn in range(1, MOST_ROUNDS + 1):
-        best = _best(generators, observed, baseline, exposure=exposure)
-        if best is None or abs(best[1]) < bound:
+        best = next(iter(field.best(1)), None)
+        if best is None or abs(field.scores[best]) < field.bound:
             break
-        members, g2 = best
-        rows = list(members)
-        found.append(
-            Pattern(
-                labels=generators[members],
-                closed=_closure(leaves.iloc[rows]),
-                observed=float(observed[rows].sum()),
-                expected=float(expected[rows].sum()),
-                g2=g2,
-                gate=bound,
-                round=turn,
-            )
-        )
-        baseline[rows] = observed[rows] / exposure
+        found.append(field.pattern(best, turn=turn))
+        field = field.without(best)
     return tuple(found)
 
 
-def _minimal_generators(leaves: pd.DataFrame) -> dict[frozenset[int], Pairs]:
-    """Leaf set -> shortest pairs that select exactly it."""
-    rows = [dict(zip(LEAF_KEYS, row, strict=True)) for row in leaves[list(LEAF_KEYS)].to_numpy()]
-    selected: dict[Pairs, set[int]] = {}
-    for number, row in enumerate(rows):
-        pairs = [(key, str(row[key])) for key in PREFERRED if row[key] != ""]
-        for size in range(1, MOST_LABELS + 1):
-            for chosen in combinations(pairs, size):
-                selected.setdefault(chosen, set()).add(number)
-    order = sorted(
-        selected, key=lambda chosen: (len(chosen), [PREFERRED.index(k) for k, _ in chosen])
-    )
-    generators: dict[frozenset[int], Pairs] = {}
-    for chosen in order:
-        generators.setdefault(frozenset(selected[chosen]), chosen)
-    return generators
+def strongest(
+    leaves: pd.DataFrame, *, exposure: float, keys: Sequence[str] = LEAF_KEYS, most: int = 3
+) -> tuple[Pattern, ...]:
+    """The `most` patterns with the largest |G²|, whether or not they pass the gate."""
+    field = _Field.over(leaves, exposure=exposure, keys=keys)
+    return tuple(field.pattern(place, turn=1) for place in field.best(most))
 
 
-def _best(
-    generators: dict[frozenset[int], Pairs], observed: Floats, baseline: Floats, *, exposure: float
-) -> tuple[frozenset[int], float] | None:
-    """(leaf set, signed G²) of the strongest pattern; ties go to the shorter one."""
-    scored = [
-        (
-            members,
-            signed_g2(
-                observed[list(members)].sum(), baseline[list(members)].sum(), exposure=exposure
-            ),
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Field:
+    """Leaves, their patterns, and the score of each pattern against the baseline so far."""
+
+    leaves: pd.DataFrame
+    keys: tuple[str, ...]
+    lattice: Lattice
+    observed: Floats
+    expected: Floats
+    baseline: Floats
+    exposure: float
+    scores: Floats
+    bound: float
+
+    @classmethod
+    def over(cls, leaves: pd.DataFrame, *, exposure: float, keys: Sequence[str]) -> _Field:
+        first = [key for key in PREFERRED if key in keys]
+        lattice = build(leaves, (*first, *(key for key in keys if key not in PREFERRED)))
+        observed = leaves["observed"].to_numpy(dtype="float64")
+        baseline = leaves["baseline"].to_numpy(dtype="float64")
+        return cls(
+            leaves=leaves,
+            keys=tuple(keys),
+            lattice=lattice,
+            observed=observed,
+            expected=baseline * exposure,
+            baseline=baseline,
+            exposure=exposure,
+            scores=_scores(lattice, observed, baseline, exposure=exposure),
+            bound=gate(len(lattice)),
         )
-        for members in generators
-    ]
-    return max(scored, key=lambda item: (abs(item[1]), -len(generators[item[0]])), default=None)
+
+    def best(self, most: int) -> list[int]:
+        """Places of the patterns with the largest |G²|; ties go to the shorter one."""
+        strength = np.round(np.abs(self.scores), TIE_DIGITS)
+        return [int(place) for place in np.argsort(-strength, kind="stable")[:most]]
+
+    def without(self, place: int) -> _Field:
+        """The same field once a pattern's leaves are explained: as many expected as observed."""
+        explained = self.lattice.members[place] > 0
+        baseline = np.where(explained, self.observed / self.exposure, self.baseline)
+        scores = _scores(self.lattice, self.observed, baseline, exposure=self.exposure)
+        return replace(self, baseline=baseline, scores=scores)
+
+    def pattern(self, place: int, *, turn: int) -> Pattern:
+        """One pattern, told with the counts that were expected before any was explained."""
+        chosen = self.lattice.members[place] > 0
+        return Pattern(
+            labels=self.lattice.labels[place],
+            closed=closure(self.leaves[chosen], self.keys),
+            observed=float(self.observed[chosen].sum()),
+            expected=float(self.expected[chosen].sum()),
+            g2=float(self.scores[place]),
+            gate=self.bound,
+            round=turn,
+        )
 
 
-def _closure(leaves: pd.DataFrame) -> Pairs:
-    """Every pair that all of these leaves share."""
-    shared = []
-    for key in LEAF_KEYS:
-        values = set(leaves[key])
-        if len(values) == 1 and "" not in values:
-            shared.append((key, str(values.pop())))
-    return tuple(shared)
+def _scores(lattice: Lattice, observed: Floats, baseline: Floats, *, exposure: float) -> Floats:
+    return signed_g2s(lattice.sums(observed), lattice.sums(baseline), exposure=exposure)

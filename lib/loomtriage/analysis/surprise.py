@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from statistics import NormalDist
+from typing import TypeAlias
+
+import numpy as np
 
 from loomtriage.analysis.increases import Increases
 from loomtriage.model import Window
+
+Floats: TypeAlias = np.ndarray[tuple[int], np.dtype[np.float64]]
 
 FLOOR_EVENTS = 6.0
 """Fewer extra events than this are not enough evidence (measured: exact top-1 below 0.5)."""
@@ -22,10 +26,16 @@ def signed_g2(observed: float, baseline: float, *, exposure: float) -> float:
     G² = 2·[a·ln(a/(t·p)) + b·ln(b/(t·(1-p)))] with 0.5 added to each count, t = a+b and
     p = e/(1+e); χ² with one degree of freedom under no change.
     """
+    one = signed_g2s(np.array([observed]), np.array([baseline]), exposure=exposure)
+    return float(one[0])
+
+
+def signed_g2s(observed: Floats, baseline: Floats, *, exposure: float) -> Floats:
+    """`signed_g2` of many pairs of counts at once."""
     a, b = observed + 0.5, baseline + 0.5
     total, share = a + b, exposure / (1.0 + exposure)
-    value = 2.0 * (a * math.log(a / (total * share)) + b * math.log(b / (total * (1.0 - share))))
-    return math.copysign(max(value, 0.0), observed - exposure * baseline)
+    value = 2.0 * (a * np.log(a / (total * share)) + b * np.log(b / (total * (1.0 - share))))
+    return np.copysign(np.maximum(value, 0.0), observed - exposure * baseline)
 
 
 def gate(tests: int, *, alpha: float = 0.05) -> float:

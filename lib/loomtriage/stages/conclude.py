@@ -1,57 +1,111 @@
-"""Conclude: which cause is named, how sure, and when the answer is `unknown`?"""
+"""Conclude: which cause is named, how sure, and when the answer is `unknown`?
+
+Six independent events are the floor of what counts may carry alone (a row counts once, however
+often it was tried). Below it a cause is named only when a second signal says the same of its own
+accord, then as a warning with a confidence of at most 0.6; otherwise the answer is `unknown`,
+abstained, with the suspicion and the number of events as the reason.
+"""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
-from loomtriage.analysis.causes import Conclusion
+from loomtriage.analysis.conclusion import Conclusion
 from loomtriage.analysis.facts import Facts, unknown_reasons
 from loomtriage.analysis.surprise import FLOOR_EVENTS
 from loomtriage.case import Case
 from loomtriage.contract.causes import BY_ID
 from loomtriage.model import Scope
+from loomtriage.stages.legs import Leg, unsound
 from loomtriage.stages.narrowing import Narrowing
 
 CONFIDENT, PLAUSIBLE, THIN = 0.9, 0.6, 0.4
 """Ordinal confidence of one leg; the conclusion has that of its weakest leg."""
+AGREEING = 2
+"""Signals that must say the same where counts alone are too few."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """What the rules come to.
+
+    Attributes:
+        cause: id from `contract.causes`.
+        why: why the answer is `unknown`, else empty.
+        confidence: 0 to 1.
+        named: the conclusions that may be named, the answer first.
+    """
+
+    cause: str
+    why: str
+    confidence: float
+    named: tuple[Conclusion, ...] = ()
 
 
 def conclude(
-    case: Case, narrowing: Narrowing, facts: Facts, fired: tuple[Conclusion, ...]
-) -> dict[str, object]:
+    case: Case,
+    narrowing: Narrowing,
+    facts: Facts,
+    fired: tuple[Conclusion, ...],
+    *,
+    legs: tuple[Leg, ...] = (),
+) -> Mapping[str, object]:
     """Cause, confidence and abstention from what fired; `unknown` is the default.
 
     `none` needs metrics that cover both windows and show work: missing data is never healthy.
     """
-    gone = _missing_legs(facts)
-    if fired:
-        top = fired[0]
-        cause, why = BY_ID[top.cause], ""
-        confidence = _confidence(facts, top, gone)
-    elif _nothing_moved(narrowing, facts) and not _doubt(case, narrowing):
-        cause, why, confidence = BY_ID["none"], "", PLAUSIBLE if gone else CONFIDENT
-    else:
-        cause, confidence = BY_ID["unknown"], 0.0
-        why = _why_unknown(case, narrowing, facts)
-    headline = f"{cause.title[0].upper()}{cause.title[1:]}"
+    answer = _answer(case, narrowing, facts, fired)
+    cause = BY_ID[answer.cause]
+    top = answer.named[0] if answer.named else None
+    weak = unsound(legs)
     scope = refined_scope(case.scope, facts)
-    where = _where(scope)
-    if cause.id not in ("none", "unknown") and where:
-        headline += f": {where}"
-    elif why:
-        headline += f": {why}"
+    headline = f"{cause.title[0].upper()}{cause.title[1:]}"
+    where = _where(scope) if top and not top.aside else ""
+    if where or answer.why:
+        headline += f": {where or answer.why}"
     return {
         "cause": cause.id,
         "headline": headline,
-        "abstained": bool(why),
-        "why": why,
-        "confidence": confidence,
-        "also": [c.cause for c in fired[1:]],
-        "because": list(fired[0].because) if fired else [],
-        "rejected": list(fired[0].rejected) if fired else [],
+        "abstained": bool(answer.why),
+        "why": "; ".join((answer.why, *(() if fired else _blind(facts)), *weak))
+        if answer.why
+        else "",
+        "confidence": answer.confidence,
+        "thin": top is not None and not top.strong,
+        "also": [c.cause for c in answer.named[1:]],
+        "because": list(top.because) if top else [],
+        "rejected": list(top.rejected) if top else [],
+        "legs": list(weak),
         "scope": scope.as_json(),
         "action": {"kind": cause.action.value, "says": cause.do},
     }
+
+
+def may_be_named(conclusion: Conclusion) -> bool:
+    """Whether counts carry it, or two signals agree."""
+    return conclusion.strong or len(conclusion.legs) >= AGREEING
+
+
+def _answer(
+    case: Case, narrowing: Narrowing, facts: Facts, fired: tuple[Conclusion, ...]
+) -> Answer:
+    named = tuple(c for c in fired if may_be_named(c))
+    gone = _missing_legs(facts)
+    if named:
+        sure = _confidence(named[0], gone, compared=case.baseline is not None)
+        return Answer(cause=named[0].cause, why="", confidence=sure, named=named)
+    if fired:
+        return Answer(cause="unknown", why=_too_thin(fired[0]), confidence=0.0)
+    if _nothing_moved(narrowing, facts) and not _doubt(case, narrowing, facts):
+        return Answer(cause="none", why="", confidence=PLAUSIBLE if gone else CONFIDENT)
+    return Answer(cause="unknown", why=_why_unknown(case, narrowing, facts), confidence=0.0)
+
+
+def _too_thin(top: Conclusion) -> str:
+    events = f"{top.weight:.0f} event" + ("" if round(top.weight) == 1 else "s")
+    only = " and ".join(top.legs) or "nothing"
+    return f"not enough evidence: {events}, and only {only} would say {BY_ID[top.cause].title}"
 
 
 def _missing_legs(facts: Facts) -> tuple[str, ...]:
@@ -63,14 +117,13 @@ def _missing_legs(facts: Facts) -> tuple[str, ...]:
     return tuple(name for name, there in legs.items() if not there)
 
 
-def _confidence(facts: Facts, top: Conclusion, gone: tuple[str, ...]) -> float:
-    legs = [CONFIDENT if top.strong else THIN]
-    agrees = bool(facts.statuses or facts.without_status or facts.error_classes)
-    legs.append(CONFIDENT if agrees else PLAUSIBLE)
-    legs += [PLAUSIBLE for _ in gone]
-    if not top.strong and agrees and not gone:
-        legs[0] = PLAUSIBLE
-    return min(legs)
+def _confidence(top: Conclusion, gone: tuple[str, ...], *, compared: bool) -> float:
+    agrees = len(top.legs) >= AGREEING
+    if top.strong:
+        return CONFIDENT if agrees and compared and not gone else PLAUSIBLE
+    # The collector is the one whose leg is missing by its own doing.
+    lost = [leg for leg in gone if leg not in top.legs]
+    return PLAUSIBLE if compared and not lost else THIN
 
 
 def _nothing_moved(narrowing: Narrowing, facts: Facts) -> bool:
@@ -81,7 +134,7 @@ def _nothing_moved(narrowing: Narrowing, facts: Facts) -> bool:
     return worked and quiet and not any(m.moved for m in narrowing.moves) and not facts.blames
 
 
-def _doubt(case: Case, narrowing: Narrowing) -> str:
+def _doubt(case: Case, narrowing: Narrowing, facts: Facts) -> str:
     """Why quiet metrics do not mean health, empty when they do."""
     if any(text.startswith("stale") for text in narrowing.frame.caveats):
         return "the metrics end before the window does"
@@ -90,24 +143,41 @@ def _doubt(case: Case, narrowing: Narrowing) -> str:
     if not narrowing.watched:
         return "no worker was watched through both windows"
     if narrowing.failing >= FLOOR_EVENTS:
-        return f"{narrowing.failing:.0f} attempts failed, as many as in the baseline"
+        return f"{narrowing.failing:.0f} rows failed, as many as in the baseline"
     if case.handover.get("step"):
         return "traces show a failing step, though the metrics are quiet"
+    if facts.mute:
+        return f"{', '.join(facts.mute)[:120]} ends early, though work went on"
+    if facts.spans_stopped:
+        return f"no span in the last {facts.quiet.seconds:.0f} s, and no exporter complains"
     return ""
 
 
 def _why_unknown(case: Case, narrowing: Narrowing, facts: Facts) -> str:
     if facts.processed is None:
         return "metrics are missing and no rule fits what logs and traces say"
+    if unknown_reasons(facts):
+        return f"reason {', '.join(unknown_reasons(facts))} is not in the contract"
     if narrowing.exposure is None:
         return "there is no baseline to compare with"
     if facts.processed[0] + facts.processed[1] <= 0 and not facts.blames:
         return "no work was done in the windows"
-    if unknown_reasons(facts):
-        return f"reason {', '.join(unknown_reasons(facts))} is not in the contract"
     if narrowing.patterns or any(m.moved for m in narrowing.moves):
-        return "something moved that no rule explains"
-    return _doubt(case, narrowing) or "not enough evidence"
+        return f"something moved that no rule explains{_slower(case)}"
+    return _doubt(case, narrowing, facts) or "not enough evidence"
+
+
+def _slower(case: Case) -> str:
+    """The step that traces found slower, where no failure tells why."""
+    step = case.handover.get("slow_step")
+    named = step.get("operation") if isinstance(step, dict) else ""
+    return f"; {named} is slower, and no failure says why" if named else ""
+
+
+def _blind(facts: Facts) -> tuple[str, ...]:
+    """Causes that the evidence could not have shown."""
+    version = "no span or line names the projection's version"
+    return () if any(facts.versions.values()) else (version,)
 
 
 def refined_scope(scope: Scope, facts: Facts) -> Scope:

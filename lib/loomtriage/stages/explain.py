@@ -7,24 +7,25 @@ from collections.abc import Mapping
 import pandas as pd
 
 from loomtriage.analysis import causes
-from loomtriage.analysis.causes import Conclusion
-from loomtriage.analysis.facts import Facts, gather
-from loomtriage.analysis.joins import Coverage, log_to_row, trace_to_log
+from loomtriage.analysis.conclusion import Conclusion
+from loomtriage.analysis.facts import Facts
+from loomtriage.analysis.joins import Coverage
 from loomtriage.analysis.templates import Template, attention, compare
 from loomtriage.case import Case
 from loomtriage.contract.causes import BY_ID, Cause
 from loomtriage.contract.keys import read_key
 from loomtriage.model import Evidence, Finding, Frame, State, judge
 from loomtriage.model.window import iso
-from loomtriage.stages.conclude import conclude
+from loomtriage.stages.conclude import conclude, may_be_named
 from loomtriage.stages.explain_show import (
     because_table,
     lines_table,
     templates_table,
     timeline_chart,
 )
-from loomtriage.stages.locate import in_scope
-from loomtriage.stages.narrowing import Narrowing, measure_case
+from loomtriage.stages.explaining import facts_of, joined, pull
+from loomtriage.stages.legs import leg_findings, legs_of
+from loomtriage.stages.narrowing import Narrowing
 from loomtriage.stages.result import (
     StageResult,
     caveats_of,
@@ -38,60 +39,30 @@ EXAMPLE_LINES = 3
 
 def explain(case: Case) -> StageResult:
     """Pull the lines, join them with traces and rows, and let the decision list name the cause."""
-    narrowing = measure_case(case)
-    spans, lines, rows = case.pull("spans"), case.pull("lines"), case.pull("rows")
-    told = lines_in_scope(lines.data, case)
-    now = [t in case.window for t in told["ts"]]
-    window = told[now] if now else told
-    before = told[[not inside for inside in now]] if now else told
-    ratio = narrowing.exposure.ratio if narrowing.exposure else 1.0
-    templates = compare(window, before, exposure=ratio)
-    scoped = in_scope(spans.data, case)
-    inside = scoped if len(scoped) else None
-    facts = gather(
-        narrowing.increases if len(narrowing.frame) else None,
-        inside,
-        window if len(lines) else None,
-        exposure=ratio if case.baseline else 1.0,
-        stuck=max(
-            (m.peak for m in narrowing.moves if m.metric == "stuck" and m.moved), default=0.0
-        ),
-    )
+    pulled = pull(case)
+    narrowing, lines = pulled.narrowing, pulled.lines
+    templates = compare(pulled.told, pulled.told_before, exposure=pulled.ratio)
+    facts = facts_of(case, pulled)
     fired = causes.decide(facts)
-    picked = proving_lines(window, templates, case)
-    cover = (
-        trace_to_log(scoped, window),
-        log_to_row(
-            window[window["level"].isin(("WARNING", "ERROR"))] if len(window) else window, rows.data
-        ),
-    )
-    conclusion = conclude(case, narrowing, facts, fired)
+    picked = proving_lines(pulled.told, templates, case)
+    cover = joined(pulled)
+    legs = legs_of(case, metrics=narrowing.frame, spans=pulled.spans, lines=lines, rows=pulled.rows)
+    conclusion = conclude(case, narrowing, facts, fired, legs=legs)
+    named = tuple(c for c in fired if may_be_named(c))
     findings = [
-        *check_safely(
-            "explain.cause", lambda: (_cause(case, narrowing, facts, fired, conclusion),)
-        ),
-        *check_safely("explain.lines", lambda: (_lines(case, lines, picked, named=bool(fired)),)),
+        *check_safely("explain.cause", lambda: (_cause(case, narrowing, facts, conclusion),)),
+        *check_safely("explain.also", lambda: _also(named)),
+        *check_safely("explain.lines", lambda: (_lines(case, lines, picked, named=bool(named)),)),
+        *check_safely("explain.legs", lambda: leg_findings(legs)),
         *check_safely("explain.coverage", lambda: _coverage(cover)),
     ]
-    verdict = judge(findings, headline=str(conclusion["headline"]))
-    first = picked[0] if picked else None
     result = StageResult(
         stage="explain",
-        verdict=verdict,
+        verdict=judge(findings, headline=str(conclusion["headline"])),
         charts=timeline_chart(case, picked),
         tables=(because_table(fired), templates_table(templates), lines_table(picked)),
-        caveats=caveats_of(lines, rows, spans),
-        handover={
-            "cause": conclusion["cause"],
-            "scope": conclusion["scope"],
-            "first_error_line": iso(first["ts"]) if first is not None else "",
-            "correlation_ids": sorted(
-                {read_key("correlation_id", r["fields"]) for r in picked} - {""}
-            ),
-            "outbox_event_ids": sorted(
-                {read_key("outbox_event_id", r["fields"]) for r in picked} - {""}
-            ),
-        },
+        caveats=caveats_of(lines, pulled.rows, pulled.spans),
+        handover=_left(conclusion, picked),
         conclusion={
             **conclusion,
             "coverage": {c.edge: {"resolved": c.resolved, "n": c.n} for c in cover},
@@ -101,14 +72,15 @@ def explain(case: Case) -> StageResult:
     return finish(case, result)
 
 
-def lines_in_scope(lines: pd.DataFrame, case: Case) -> pd.DataFrame:
-    """Lines that do not name another env or projection than the scope's; most name none."""
-    wanted = {k: v for k in ("env", "projection") if (v := getattr(case.scope, k))}
-    if not wanted or lines.empty:
-        return lines
-    return lines[
-        [all(read_key(k, f) in ("", v) for k, v in wanted.items()) for f in lines["fields"]]
-    ]
+def _left(conclusion: Mapping[str, object], picked: list[pd.Series]) -> dict[str, object]:
+    """What this stage hands over: the cause, its scope, and the pivots of the proving lines."""
+    pivots = {
+        f"{key}s": sorted({read_key(key, r["fields"]) for r in picked} - {""})
+        for key in ("correlation_id", "outbox_event_id")
+    }
+    first = iso(picked[0]["ts"]) if picked else ""
+    scope, cause = conclusion["scope"], conclusion["cause"]
+    return {"cause": cause, "scope": scope, "first_error_line": first, **pivots}
 
 
 def proving_lines(
@@ -117,7 +89,7 @@ def proving_lines(
     """Up to three lines of surprising templates that ask for attention, traced ones first."""
     failing = set(map(str, _listed(case, "failing_trace_ids")))
     picked: list[pd.Series] = []
-    asking = [t for t in templates if attention(t) and t.passes and t.g2 >= 0]
+    asking = [t for t in templates if attention(t) and t.passes and t.g2 >= 0 and t.rows]
     # A structured event of our own pipeline proves more than any library's complaint.
     for template in sorted(asking, key=lambda t: not lines.iloc[t.rows[0]]["event"]):
         rows = [lines.iloc[i] for i in template.rows]
@@ -126,35 +98,41 @@ def proving_lines(
 
 
 def _cause(
-    case: Case,
-    narrowing: Narrowing,
-    facts: Facts,
-    fired: tuple[Conclusion, ...],
-    conclusion: Mapping[str, object],
+    case: Case, narrowing: Narrowing, facts: Facts, conclusion: Mapping[str, object]
 ) -> Finding:
     cause: Cause = BY_ID[str(conclusion["cause"])]
+    state, says = State.BAD, f"{cause.says} {_listed_says(conclusion)}"
     if cause.id == "none":
-        says = f"{cause.says} {_processed_says(facts)}"
-        return Finding(
-            check="explain.cause", state=State.OK, says=says, scope=case.scope, n=_n(facts)
-        )
-    if cause.id == "unknown":
-        state = State.WARN if facts.processed is not None and narrowing.patterns else State.NO_DATA
-        return Finding(
-            check="explain.cause",
-            state=state,
-            says=f"No rule names a cause: {conclusion['why']}. {cause.do}",
-            scope=case.scope,
-            n=_n(facts),
-        )
+        state, says = State.OK, f"{cause.says} {_processed_says(facts)}"
+    elif cause.id == "unknown":
+        seen = facts.processed is not None and (narrowing.patterns or facts.blames)
+        state = State.WARN if seen else State.NO_DATA
+        says = f"No rule names a cause: {conclusion['why']}. {cause.do}"
+    elif conclusion["thin"]:
+        state = State.WARN
     return Finding(
-        check="explain.cause",
-        state=State.BAD,
-        says=f"{cause.says} {'; '.join(fired[0].because)}.",
-        value=fired[0].weight,
-        unit="events explained",
-        scope=case.scope,
-        n=_n(facts),
+        check="explain.cause", state=state, says=says[:900], scope=case.scope, n=_n(facts)
+    )
+
+
+def _listed_says(conclusion: Mapping[str, object]) -> str:
+    because, rejected = conclusion["because"], conclusion["rejected"]
+    said = "; ".join(map(str, because)) if isinstance(because, list) else ""
+    ruled_out = "; ".join(map(str, rejected)) if isinstance(rejected, list) else ""
+    return f"{said}. Not {ruled_out}." if ruled_out else f"{said}."
+
+
+def _also(named: tuple[Conclusion, ...]) -> tuple[Finding, ...]:
+    """What else is wrong at the same time, once the first cause is taken away."""
+    return tuple(
+        Finding(
+            check=f"explain.also.{other.cause}",
+            state=State.BAD if other.strong else State.WARN,
+            says=f"{BY_ID[other.cause].says} {'; '.join(other.because)}.",
+            value=round(other.weight, 2),
+            unit="events explained",
+        )
+        for other in named[1:]
     )
 
 

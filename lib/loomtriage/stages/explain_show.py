@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from loomtriage.analysis.causes import Conclusion
+from loomtriage.analysis.conclusion import Conclusion
 from loomtriage.analysis.templates import Template
 from loomtriage.case import Case
 from loomtriage.model import Signal

@@ -9,13 +9,13 @@ from loomtriage.contract import catalogue
 from loomtriage.contract.reasons import is_known
 from loomtriage.model import Evidence, Finding, Scope, State, Suspect, judge
 from loomtriage.model.window import iso
+from loomtriage.stages.links import expression, grafana_url, prometheus_url
 from loomtriage.stages.narrow_show import (
     leaves_table,
     narrow_charts,
-    prometheus_url,
     suspects_table,
 )
-from loomtriage.stages.narrowing import Narrowing, measure_case, onset
+from loomtriage.stages.narrowing import Narrowing, measure_case, onset, rows_in
 from loomtriage.stages.result import (
     StageResult,
     caveats_of,
@@ -42,6 +42,7 @@ def narrow(case: Case) -> StageResult:
         return finish(case, result)
     findings = [
         *check_safely("narrow.pattern", lambda: (_pattern(case, found),)),
+        *check_safely("narrow.folding", lambda: _folding(found)),
         *check_safely("narrow.reasons", lambda: _reasons(found)),
         *check_safely("narrow.gauges", lambda: _gauges(found)),
     ]
@@ -58,6 +59,7 @@ def narrow(case: Case) -> StageResult:
         handover={
             "scope": scope.as_json(),
             "exposure": found.exposure.measured_by if found.exposure else "",
+            "failing_rows": round(rows_in(found, scope), 3),
             "metric_onset": iso(began) if began else "",
         },
         source=case.source,
@@ -74,12 +76,11 @@ def _pattern(case: Case, found: Narrowing) -> Finding:
             f"(signed G² {pattern.g2:.0f}, gate {pattern.gate:.1f}; exposure by "
             f"{found.exposure.measured_by if found.exposure else 'nothing'})."
         )
-        ref = f"increase of {pattern} in {case.window}"
-        evidence = Evidence(
-            kind="metric_delta",
-            ref=ref,
+        evidence = _seen_at(
+            case,
+            scope,
+            what=str(pattern),
             says=f"{pattern.observed:.0f} observed, {pattern.expected:.1f} expected",
-            url=prometheus_url(case, scope),
         )
         return Finding(
             check="narrow.pattern",
@@ -90,19 +91,16 @@ def _pattern(case: Case, found: Narrowing) -> Finding:
             threshold=round(pattern.gate, 2),
             n=round(pattern.observed + pattern.expected),
             scope=scope,
-            evidence=(evidence,),
+            evidence=evidence,
         )
     if len(found.weak):
         total = float(found.weak["observed"].sum())
         says = (
-            f"{total:.0f} failing attempts ({scope}), none in the baseline; fewer than "
+            f"{total:.0f} failing rows ({scope}), none in the baseline; fewer than "
             f"{FLOOR_EVENTS:.0f} extra events are not enough evidence by metrics alone."
         )
-        evidence = Evidence(
-            kind="metric_delta",
-            ref=f"increase of {scope} in {case.window}",
-            says=f"{total:.0f} observed, 0 in the baseline",
-            url=prometheus_url(case, scope),
+        evidence = _seen_at(
+            case, scope, what=str(scope), says=f"{total:.0f} observed, 0 in the baseline"
         )
         return Finding(
             check="narrow.pattern",
@@ -113,7 +111,7 @@ def _pattern(case: Case, found: Narrowing) -> Finding:
             threshold=FLOOR_EVENTS,
             n=round(total),
             scope=scope,
-            evidence=(evidence,),
+            evidence=evidence,
         )
     if found.exposure is None:
         says = "There is no baseline to compare with. Give one with --baseline."
@@ -135,6 +133,37 @@ def _pattern(case: Case, found: Narrowing) -> Finding:
         value=0.0,
         unit="patterns",
         n=round(sum(work)),
+    )
+
+
+def _seen_at(case: Case, scope: Scope, *, what: str, says: str) -> tuple[Evidence, ...]:
+    """The change as a metric delta, with its place in Prometheus and, if there is one, Grafana."""
+    delta = Evidence(
+        kind="metric_delta",
+        ref=f"increase of {what} in {case.window}",
+        says=says,
+        url=prometheus_url(case, scope),
+    )
+    panel = grafana_url(case, scope)
+    again = Evidence(kind="panel", ref=expression(scope), says="the same in Grafana", url=panel)
+    return (delta, again) if panel else (delta,)
+
+
+def _folding(found: Narrowing) -> tuple[Finding, ...]:
+    """What was folded; silent where nothing failed, a warning where retries could not be."""
+    attempts = sum(found.increases.total(m)[0] for m in ("retry_scheduled", "terminal_failed"))
+    if attempts <= 0:
+        return ()
+    by = found.folding
+    return (
+        Finding(
+            check="narrow.folding",
+            state=State.OK if by.by else State.WARN,
+            says=f"{by}.",
+            value=round(by.attempts / by.rows, 2) if by.rows else None,
+            unit="attempts per row",
+            n=round(attempts),
+        ),
     )
 
 
@@ -161,8 +190,10 @@ def _gauges(found: Narrowing) -> tuple[Finding, ...]:
     findings = []
     for move in found.moves:
         metric = catalogue.BY_ID[move.metric]
-        state = State.BAD if move.moved else State.OK
+        state = State.BAD if move.moved else State.WARN if move.excused else State.OK
         verb = "passed its bound" if move.moved else "stayed within its bound"
+        if move.excused:
+            verb = "passed its bound, as rows that failed for good explain (look at the outbox)"
         findings.append(
             Finding(
                 check=f"narrow.gauge.{move.metric}",

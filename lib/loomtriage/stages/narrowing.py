@@ -7,6 +7,7 @@ from datetime import datetime
 
 import pandas as pd
 
+from loomtriage.analysis.folding import Folding, fold, folding
 from loomtriage.analysis.gauges import Move, moves
 from loomtriage.analysis.increases import Increases, leaves, measure
 from loomtriage.analysis.patterns import Pattern, rank
@@ -14,6 +15,7 @@ from loomtriage.analysis.surprise import FLOOR_EVENTS, Exposure, exposure
 from loomtriage.case import Case
 from loomtriage.contract import catalogue
 from loomtriage.model import Frame, Scope
+from loomtriage.model.frame import SPAN_COLUMNS
 
 COUNTERS = (
     "up",
@@ -23,11 +25,15 @@ COUNTERS = (
     "terminal_failed",
     "idempotent_noop",
     "owner_mismatch",
+    "contention",
     "reclaimed",
+    "trace_export_failures",
     "bulk_requests",
     "bulk_item_failures",
+    "dead_letter",
 )
 GAUGES = ("lag", "oldest_age", "stuck")
+SCOPE = ("env", "projection", "op", "reason", "result")
 END_SLACK = 0.25
 """Share of the window that may lie between a worker's scrapes and the window's ends."""
 FAILING = ("retry", "failed")
@@ -39,7 +45,10 @@ class Narrowing:
 
     Attributes:
         frame: counters and gauges over baseline and window.
-        increases: per series.
+        increases: per series, as counted.
+        folded: the same with failing attempts counted once per outbox row.
+        folding: how many attempts a row cost, and which signal says so.
+        lines: the log lines that were pulled to fold by, None where nothing failed.
         exposure: None without a usable baseline.
         patterns: that pass the gate, best first.
         weak: failing leaves that rose, but by fewer than six events.
@@ -49,6 +58,9 @@ class Narrowing:
 
     frame: Frame
     increases: Increases
+    folded: Increases
+    folding: Folding
+    lines: Frame | None
     exposure: Exposure | None
     patterns: tuple[Pattern, ...]
     weak: pd.DataFrame
@@ -57,9 +69,8 @@ class Narrowing:
 
     @property
     def failing(self) -> float:
-        """Attempts that were retried or failed in the window, whatever the baseline had."""
-        totals = (self.increases.total(name)[0] for name in ("retry_scheduled", "terminal_failed"))
-        return sum(totals)
+        """Rows that were retried or failed in the window, whatever the baseline had."""
+        return sum(self.folded.total(name)[0] for name in ("retry_scheduled", "terminal_failed"))
 
     @property
     def blamed(self) -> Pattern | None:
@@ -74,38 +85,81 @@ class Narrowing:
             return self.blamed.scope
         if len(self.weak):
             top = self.weak.sort_values("observed", ascending=False).iloc[0]
-            pairs = {key: str(top[key]) for key in ("env", "projection", "op", "reason", "result")}
+            pairs = {key: str(top[key]) for key in SCOPE}
             return Scope().narrow(**pairs)
         return Scope()
 
 
 def measure_case(case: Case) -> Narrowing:
-    """Pull the counters and gauges of the catalogue and rank the label patterns."""
+    """Pull the counters and gauges of the catalogue and rank the label patterns.
+
+    Log lines, or spans where no line helps, are pulled only when something failed, to count the
+    attempts of one row once.
+    """
     frame = case.pull_metrics(*COUNTERS, *GAUGES)
     increases = measure(frame, window=case.window, baseline=case.baseline)
+    failed = any(sum(increases.total(name)) for name in ("retry_scheduled", "terminal_failed"))
+    lines = case.pull("lines") if failed else None
+    by = _folding(case, lines) if lines is not None else Folding()
+    folded = fold(increases, by)
     sampled = increases.samples > 0
     offered = exposure(increases, window=case.window, baseline=case.baseline) if sampled else None
-    table = leaves(increases)
-    for key in ("env", "projection", "op", "reason", "result"):
-        wanted = getattr(case.scope, key)
-        table = table[table[key] == wanted] if wanted else table
-    table = table.reset_index(drop=True)
+    table = _in_scope(leaves(folded), case.scope)
     patterns = rank(table, exposure=offered.ratio) if offered else ()
-    kept = tuple(p for p in patterns if abs(p.excess) >= FLOOR_EVENTS)
     failing = table["result"].isin(FAILING) & (table["observed"] > 0) & (table["baseline"] == 0)
-    moved = tuple(
-        move
-        for name in GAUGES
-        for move in moves(frame, catalogue.BY_ID[name], window=case.window, baseline=case.baseline)
-    )
     return Narrowing(
         frame=frame,
         increases=increases,
+        folded=folded,
+        folding=by,
+        lines=lines,
         exposure=offered,
-        patterns=kept,
+        patterns=tuple(p for p in patterns if abs(p.excess) >= FLOOR_EVENTS),
         weak=table[failing],
-        moves=moved,
+        moves=_moves(frame, case, dead=folded.total("terminal_failed")[0]),
         watched=_watched(frame.data, case),
+    )
+
+
+def failing_rows(case: Case) -> float:
+    """Rows that the counters say failed inside the case's scope: as handed over, or measured."""
+    left = case.handover.get("failing_rows")
+    if isinstance(left, int | float):
+        return float(left)
+    return rows_in(measure_case(case), case.scope)
+
+
+def rows_in(found: Narrowing, scope: Scope) -> float:
+    """Rows that failed inside the scope's env, projection and op, retries folded."""
+    place = Scope(env=scope.env, projection=scope.projection, op=scope.op)
+    table = _in_scope(leaves(found.folded), place)
+    return float(table.loc[table["result"].isin(FAILING), "observed"].sum())
+
+
+def _in_scope(table: pd.DataFrame, scope: Scope) -> pd.DataFrame:
+    for key in SCOPE:
+        wanted = getattr(scope, key)
+        table = table[table[key] == wanted] if wanted else table
+    return table.reset_index(drop=True)
+
+
+def _folding(case: Case, lines: Frame) -> Folding:
+    """By lines; spans are asked only where lines name no row."""
+    none = lines.data.iloc[:0]
+    found = folding(lines.data, _NO_SPANS)
+    return found if found.by else folding(none, case.pull("spans").data)
+
+
+_NO_SPANS = pd.DataFrame(columns=list(SPAN_COLUMNS))
+
+
+def _moves(frame: Frame, case: Case, *, dead: float) -> tuple[Move, ...]:
+    return tuple(
+        move
+        for name in GAUGES
+        for move in moves(
+            frame, catalogue.BY_ID[name], window=case.window, baseline=case.baseline, dead=dead
+        )
     )
 
 

@@ -1,0 +1,94 @@
+"""Was an event delivered more often than enqueued, and by how many versions of the rule?"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import pandas as pd
+
+from loomtriage.analysis.outcomes import failing
+from loomtriage.contract.keys import Result, read_key
+from loomtriage.contract.spans import ROW
+
+_NOOP_SPOKEN = "not found in ES (noop)"
+_SKIP_SPOKEN = "no search_index row"
+_VERSION = ("wordloom.projection_version", "projection_version")
+_EVENT_VERSION = ("wordloom.outbox_event_version", "wordloom.outbox.event_version")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deliveries:
+    """Signs of events that came more than once.
+
+    Attributes:
+        noops_in_spans, noops_in_lines: deletes of documents that were gone already.
+        repeats: outbox rows, or versions of one entity, that were finished more than once.
+        skipped: rows acknowledged without a write because their source row is missing.
+    """
+
+    noops_in_spans: int = 0
+    noops_in_lines: int = 0
+    repeats: int = 0
+    skipped: int = 0
+
+
+def deliveries(spans: pd.DataFrame | None, lines: pd.DataFrame | None) -> Deliveries:
+    """Count them in one window; a missing signal counts nothing."""
+    rows = _row_spans(spans)
+    told = [] if lines is None else list(zip(lines["message"], lines["fields"], strict=True))
+    spoken = [str(message) for message, _ in told]
+    noops = sum(_NOOP_SPOKEN in text for text in spoken)
+    done = [f for _, f in told if read_key("result", f) == Result.OK.value]
+    return Deliveries(
+        noops_in_spans=sum(_true(a.get("wordloom.idempotent_noop")) for a in rows),
+        noops_in_lines=noops + sum(bool(f.get("noop")) for f in done),
+        repeats=max(_repeats(rows), _repeats(done)),
+        skipped=sum(_SKIP_SPOKEN in text for text in spoken),
+    )
+
+
+def versions(spans: pd.DataFrame | None, lines: pd.DataFrame | None) -> dict[str, dict[str, int]]:
+    """How often spans (`traces`) and lines (`logs`) of one window name a version of the rule."""
+    told: dict[str, Iterable[Mapping[str, object]]] = {
+        "traces": [] if spans is None else spans["attributes"],
+        "logs": [] if lines is None else lines["fields"],
+    }
+    return {
+        leg: dict(Counter(found for one in many if (found := _first(one, _VERSION))))
+        for leg, many in told.items()
+    }
+
+
+def _row_spans(spans: pd.DataFrame | None) -> list[Mapping[str, object]]:
+    """Attributes of the row spans that did not fail."""
+    if spans is None or spans.empty:
+        return []
+    rows = spans[spans["operation"] == ROW]
+    return list(rows.loc[~failing(rows), "attributes"]) if len(rows) else []
+
+
+def _repeats(finished: Iterable[Mapping[str, object]]) -> int:
+    """How many finishes were not the first of their row, or of their version of the entity."""
+    ids: Counter[str] = Counter()
+    rows_of: dict[tuple[str, str, str], set[str]] = {}
+    for one in finished:
+        row = read_key("outbox_event_id", one)
+        if not row:
+            continue
+        ids[row] += 1
+        version = _first(one, _EVENT_VERSION)
+        if version:
+            known = (read_key("entity_id", one), read_key("op", one), version)
+            rows_of.setdefault(known, set()).add(row)
+    again = sum(count - 1 for count in ids.values())
+    return again + sum(len(rows) - 1 for rows in rows_of.values())
+
+
+def _first(one: Mapping[str, object], names: tuple[str, ...]) -> str:
+    return next((str(one[name]) for name in names if one.get(name) not in (None, "")), "")
+
+
+def _true(value: object) -> bool:
+    return value is True or str(value).lower() == "true"

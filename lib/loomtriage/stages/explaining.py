@@ -1,0 +1,105 @@
+"""Explaining: what do all signals of a case say together, before it is put into words?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from loomtriage.analysis.facts import Facts, Seen, gather
+from loomtriage.analysis.joins import Coverage, log_to_row, trace_to_log
+from loomtriage.analysis.silence import silences
+from loomtriage.case import Case
+from loomtriage.contract.keys import read_key
+from loomtriage.model import Frame
+from loomtriage.stages.locating import in_scope
+from loomtriage.stages.narrowing import Narrowing, measure_case
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pulled:
+    """What this stage looks at: frames as they came, and what of them lies in the scope.
+
+    Attributes:
+        narrowing: what the metrics say.
+        spans, lines, rows: of the window, lines and rows of the baseline too.
+        scoped, scoped_before: spans inside the scope, of window and baseline.
+        told, told_before: lines inside the scope, of window and baseline.
+    """
+
+    narrowing: Narrowing
+    spans: Frame
+    lines: Frame
+    rows: Frame
+    scoped: pd.DataFrame
+    scoped_before: pd.DataFrame
+    told: pd.DataFrame
+    told_before: pd.DataFrame
+
+    @property
+    def ratio(self) -> float:
+        """Exposure ratio, 1.0 without a baseline."""
+        return self.narrowing.exposure.ratio if self.narrowing.exposure else 1.0
+
+
+def pull(case: Case) -> Pulled:
+    """Ask every source once, and split by scope and window."""
+    narrowing = measure_case(case)
+    spans, rows = case.pull("spans"), case.pull("rows")
+    earlier = case.pull("spans_before").data if case.baseline else spans.data.iloc[:0]
+    lines = narrowing.lines or case.pull("lines")
+    told = lines_in_scope(lines.data, case)
+    now = pd.Series([t in case.window for t in told["ts"]], index=told.index, dtype=bool)
+    return Pulled(
+        narrowing=narrowing,
+        spans=spans,
+        lines=lines,
+        rows=rows,
+        scoped=in_scope(spans.data, case),
+        scoped_before=in_scope(earlier, case),
+        told=told[now],
+        told_before=told[~now],
+    )
+
+
+def facts_of(case: Case, pulled: Pulled) -> Facts:
+    """What the decision list is asked with; a signal that is missing says nothing."""
+    narrowing = pulled.narrowing
+    measured = bool(len(narrowing.frame))
+    seen = Seen(
+        spans=pulled.scoped if len(pulled.scoped) else None,
+        lines=pulled.told if len(pulled.lines) else None,
+        spans_before=pulled.scoped_before,
+        lines_before=pulled.told_before,
+        rows=pulled.rows.data if len(pulled.rows) else None,
+        until=case.window.end,
+    )
+    return gather(
+        narrowing.folded if measured else None,
+        seen,
+        exposure=pulled.ratio if case.baseline else 1.0,
+        stuck=max((m.peak for m in narrowing.moves if m.metric == "stuck" and m.moved), default=0),
+        still=silences(
+            narrowing.frame,
+            pd.concat([pulled.scoped, pulled.scoped_before]),
+            pulled.lines.data,
+            span=case.span,
+        ),
+    )
+
+
+def lines_in_scope(lines: pd.DataFrame, case: Case) -> pd.DataFrame:
+    """Lines that do not name another env or projection than the scope's; most name none."""
+    wanted = {k: v for k in ("env", "projection") if (v := getattr(case.scope, k))}
+    if not wanted or lines.empty:
+        return lines
+    return lines[
+        [all(read_key(k, f) in ("", v) for k, v in wanted.items()) for f in lines["fields"]]
+    ]
+
+
+def joined(pulled: Pulled) -> tuple[Coverage, ...]:
+    """Trace to log and log to row, each with its own n."""
+    told = pulled.told
+    asking = told[told["level"].isin(("WARNING", "ERROR"))] if len(told) else told
+    return (trace_to_log(pulled.scoped, told), log_to_row(asking, pulled.rows.data))
