@@ -24,6 +24,8 @@ from psycopg.rows import dict_row
 
 from loomtriage.contract.keys import SEARCH
 from loomtriage.errors import Refused
+from loomtriage.lab.outbox.assembly import Signals
+from loomtriage.lab.outbox.loop import Worker
 from loomtriage.lab.servers import postgres
 from loomtriage.lab.state import OWNER_ROLE, database_url
 from loomtriage.lab.telemetry.jsonlog import EventLog, JsonLines
@@ -35,12 +37,11 @@ from loomtriage.lab.telemetry.meters import (
     warm_worker,
 )
 from loomtriage.lab.worker.es_client import ElasticClient
-from loomtriage.lab.worker.loop import Worker
-from loomtriage.lab.worker.parts import Signals, build_worker
+from loomtriage.lab.worker.parts import build_worker
 from loomtriage.lab.worker.settings import read_settings
 from tests.lab.services import free_ports, until
 
-TABLES = "search_outbox_events, search_index, blocks, books, tags"
+TABLES = "search_outbox_events, chronicle_outbox_events, search_index, blocks, books, tags"
 Script = Callable[[httpx.Request], httpx.Response]
 
 
@@ -158,7 +159,7 @@ class Watched:
         self.exporter = InMemorySpanExporter()
         provider = TracerProvider(shutdown_on_exit=False)
         provider.add_span_processor(SimpleSpanProcessor(self.exporter))
-        logger = logging.Logger(f"test.{settings.worker_id}", logging.DEBUG)  # noqa: LOG001
+        logger = logging.Logger(f"test.{settings.outbox.worker_id}", logging.DEBUG)  # noqa: LOG001
         self.log = Lines()
         logger.addHandler(self.log)
         self.meters = Meters((*WORKER_METRICS, *BULK_METRICS), bound={"projection": SEARCH})

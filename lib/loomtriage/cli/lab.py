@@ -20,11 +20,16 @@ def lab_up(
     load: Annotated[
         float, typer.Option(help="Writes per second to send through the API; 0 is none.", min=0.0)
     ] = 5.0,
+    worker_cmd: Annotated[
+        str, typer.Option(help="Command that runs in place of the lab's own search worker.")
+    ] = "",
 ) -> None:
     """Start the lab and wait until everything answers.
 
     Example: loomtriage lab up --ports auto
     """
+    import shlex
+
     from loomtriage import lab
 
     if ports not in ("fixed", "auto"):
@@ -32,7 +37,14 @@ def lab_up(
             f"ports {ports[:40]!r} is neither fixed nor auto.", hint="Use --ports auto."
         )
     chosen: Literal["fixed", "auto"] = "auto" if ports == "auto" else "fixed"
-    state = lab.up(lab_root(name), ports=chosen, say=say, load_per_s=load)
+    try:
+        command = shlex.split(worker_cmd)
+    except ValueError as error:
+        raise UsageError(
+            f"The worker command cannot be read: {error}.", hint="Close its quotes."
+        ) from None
+    root = lab_root(name)
+    state = lab.up(root, ports=chosen, say=say, load_per_s=load, worker_cmd=command)
     for service, port in sorted(state.ports.items()):
         print(f"{service:<16}127.0.0.1:{port}")
     print(f"Triage it with: loomtriage path --source lab:{name} --last 1m")

@@ -3,8 +3,8 @@
 Each line may import the lines below it; what shares a line does not know each other:
 
     supervisor                          starts, watches and ends everything else, by command line
-    api | worker | load | proxy | otlp | servers
-    outbox | elastic                    for the worker, and for the proxy, which answers as it does
+    api | worker | chronicle | load | proxy | otlp | servers | control | skew
+    outbox | elastic | control_line     for the workers, and for the proxy, which answers as it does
     telemetry | db_sessions | serving | services
     state | patience
     lock

@@ -5,7 +5,29 @@ from __future__ import annotations
 import os
 import time
 from contextlib import suppress
+from enum import StrEnum
 from pathlib import Path
+
+
+class Kernel(StrEnum):
+    """What the kernel says of a process; `stopped` is one that a signal paused."""
+
+    RUNNING = "running"
+    STOPPED = "stopped"
+    GONE = "gone"
+    UNKNOWN = "unknown"
+
+
+def kernel_state(pid: int) -> Kernel:
+    """What the kernel says of a process, `unknown` where the system does not tell."""
+    if not Path("/proc/self").exists():
+        return Kernel.UNKNOWN
+    try:
+        letter = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()[0]
+    except OSError:
+        return Kernel.GONE
+    told = {"T": Kernel.STOPPED, "t": Kernel.STOPPED, "Z": Kernel.GONE, "X": Kernel.GONE}
+    return told.get(letter, Kernel.RUNNING)
 
 
 def started(pid: int) -> str | None:

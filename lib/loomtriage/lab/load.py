@@ -46,23 +46,33 @@ class LoadCounts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedWrite:
-    """One write that the plan draws: what to do to which block."""
+    """One write that the plan draws: what to do to which entity.
+
+    Attributes:
+        kind: `blocks`, or `books` for the one book that all blocks belong to.
+    """
 
     op: str
     entity_id: UUID
     text: str
+    kind: str = "blocks"
 
 
 class WritePlan:
     """Draws writes, the same for the same seed.
 
     A delete takes a block that an earlier write made; while there is none it is an upsert.
+
+    Attributes:
+        book: the write of the book, without which the chronicle would hear of nothing.
     """
 
     def __init__(self, *, ops: tuple[str, ...], seed: int) -> None:
         self._ops = ops
         self._random = random.Random(seed)  # noqa: S311  text and ids of a rehearsal, no secret
         self._alive: deque[UUID] = deque(maxlen=_KNOWN_ENTITIES)
+        book_id = UUID(int=self._random.getrandbits(128), version=4)
+        self.book = PlannedWrite(op="upsert", entity_id=book_id, text="loom", kind="books")
 
     def draw(self) -> PlannedWrite:
         """The next write."""
@@ -111,6 +121,7 @@ class Load:
         self._stop, self._go = threading.Event(), threading.Event()
         self._guard = threading.Lock()
         self._accepted = self._refused = 0
+        self._has_book = False
         self._ids: deque[str] = deque(maxlen=REMEMBERED)
         self._thread = threading.Thread(target=self._run, name="load", daemon=True)
 
@@ -184,17 +195,21 @@ class Load:
             self._stop.wait(max(0.0, due_at - time.monotonic()))
 
     def _send(self, number: int) -> None:
-        write = self._plan.draw()
+        book = self._plan.book
+        write = self._plan.draw() if self._has_book else book
         correlation_id = f"load-{self.run_id}-{number}"
-        path, headers = f"/blocks/{write.entity_id}", {"X-Request-Id": correlation_id}
+        path, headers = f"/{write.kind}/{write.entity_id}", {"X-Request-Id": correlation_id}
         try:
             if write.op == "delete":
                 is_accepted = self._http.delete(path, headers=headers).is_success
             else:
                 body = {"text": write.text}
+                if write is not book:
+                    body["book_id"] = str(book.entity_id)
                 is_accepted = self._http.put(path, json=body, headers=headers).is_success
         except httpx.HTTPError:
             is_accepted = False
+        self._has_book = self._has_book or is_accepted
         with self._guard:
             if is_accepted:
                 self._accepted += 1

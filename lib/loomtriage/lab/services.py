@@ -13,6 +13,8 @@ from loomtriage.lab.lock import lock_holder
 from loomtriage.lab.state import write_private
 
 SUPERVISOR = "supervisor"
+ORDERS = "control.sock"
+"""Name of the socket in a lab's folder through which its supervisor takes orders."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

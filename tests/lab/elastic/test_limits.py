@@ -12,7 +12,8 @@ import pytest
 
 from loomtriage.lab.elastic.errors import ElasticError
 from loomtriage.lab.elastic.field_types import misfit
-from loomtriage.lab.elastic.pool import Limits, WritePool
+from loomtriage.lab.elastic.limits import Lease, Limits, LimitsBook
+from loomtriage.lab.elastic.pool import WritePool
 from tests.lab.services import free_ports, service
 
 TOKEN = {"X-Lab-Token": "secret"}
@@ -203,3 +204,32 @@ def test_sigterm_ends_it_at_once():
         http.get(url)
         process.send_signal(signal.SIGTERM)
         assert process.wait(10) == 0
+
+
+def test_leased_limits_end_by_themselves():
+    """Leased limits hold until their lease ends, and nobody has to take them back."""
+    book = LimitsBook(base=Limits())
+    lent = book.lend(Lease(id="a", limits=Limits(queue=0), ends_at_s=10.0), 0.0)
+    assert lent.limits(9.9).queue == 0
+    assert lent.limits(10.0) == Limits()
+    with pytest.raises(ValueError, match="under the id a"):
+        lent.lend(Lease(id="b", limits=Limits(), ends_at_s=10.0), 9.0)
+    assert lent.lend(Lease(id="b", limits=Limits(queue=1), ends_at_s=20.0), 10.0).held(11.0)
+    assert lent.end("b") == lent
+    assert lent.end("a").end("a").limits(5.0) == Limits()
+
+
+def test_leased_limits_refuse_writes_and_go_back_whole(http):
+    """A lease changes what is asked for, and its end restores what was set before, not defaults."""
+    http.put("/_lab/limits", json={"queue": 7}, headers=TOKEN)
+    order = {"id": "drill", "lease_s": 30, "limits": {"coordinating_bytes": 1}}
+    assert http.put("/_lab/limits/lease", json=order).status_code == 403
+    shown = http.put("/_lab/limits/lease", json=order, headers=TOKEN).json()
+    assert (shown["queue"], shown["coordinating_bytes"], shown["lease"]) == (7, 1, "drill")
+    assert http.post("/i/_bulk", content=_bulk(1), headers=NDJSON).status_code == 429
+    other = {**order, "id": "other"}
+    assert http.put("/_lab/limits/lease", json=other, headers=TOKEN).status_code == 409
+    for _ in range(2):
+        back = http.delete("/_lab/limits/lease/drill", headers=TOKEN).json()
+        assert (back["queue"], back["lease"]) == (7, None)
+    assert http.post("/i/_bulk", content=_bulk(1), headers=NDJSON).status_code == 200

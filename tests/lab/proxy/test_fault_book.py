@@ -80,7 +80,7 @@ def test_the_same_order_twice_renews_and_another_under_its_id_is_refused():
     """Applying twice keeps the counters; a different fault cannot take over an id."""
     book, _ = FaultBook().apply(answer(until_s=10), at(0)).meet("PUT", "/x", now=at(1))
     again = book.apply(answer(until_s=15), at(5)).active["a"]
-    assert (again.answered, again.expires_at_s) == (1, 15)
+    assert (again.hit, again.expires_at_s) == (1, 15)
     with pytest.raises(ValueError, match="another fault"):
         book.apply(answer(status=503), at(5))
     with pytest.raises(ValueError, match="another fault"):

@@ -37,6 +37,16 @@ class Target:
             writer.close()
 
 
+class NoFault:
+    """The book of a proxy that nobody ordered a fault from."""
+
+    def choose(self, method, path):
+        return None
+
+    def cut_success(self, fault_id):
+        raise AssertionError(fault_id)
+
+
 async def _send(writer, pieces):
     for piece in pieces:
         writer.write(piece)
@@ -70,7 +80,7 @@ def through(sent, answered, *, expect=None, dead=False, ends=True):
         if dead:
             server.close()
             await server.wait_closed()
-        gate = Gate(target_port, lambda _method, _path: None)
+        gate = Gate(target_port, NoFault())
         (listen,) = free_ports(1)
         port = Port(listen, gate.welcome)
         got, reset = await _ask(listen, sent, ends=ends)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import tarfile
 from pathlib import Path
 
 import pytest
 
+from loomtriage.contract.catalogue import JOBS
 from loomtriage.errors import Refused
 from loomtriage.lab.servers import fetch, prometheus
 
@@ -162,9 +164,9 @@ def test_a_machine_without_apt_yields_nothing(bare):
     assert not fetch.from_debian(prometheus.cache_dir(bare / "home"), print)
 
 
-def test_both_jobs_are_scraped_twice_a_second_with_env_and_component():
-    """The configuration names both jobs with the labels that the triage narrows by."""
-    text = prometheus.configuration({"api": 1234, "worker": 2345})
+def test_all_jobs_are_scraped_twice_a_second_with_env_and_component():
+    """The configuration names every job with the labels that the triage narrows by."""
+    text = prometheus.configuration({"api": 1234, "worker": 2345, "chronicle": 3456})
     assert "scrape_interval: 500ms" in text
     assert (
         'job_name: wordloom-api\n    static_configs:\n      - targets: ["127.0.0.1:1234"]' in text
@@ -175,3 +177,17 @@ def test_both_jobs_are_scraped_twice_a_second_with_env_and_component():
     )
     assert "labels: {env: sandbox, component: api}" in text
     assert "labels: {env: sandbox, component: worker}" in text
+    assert set(prometheus.JOBS) == set(JOBS)
+    assert prometheus.SPARE_JOB in JOBS
+
+
+def test_a_spare_worker_is_a_target_only_while_its_file_is_there(tmp_path):
+    """A spare worker joins its job by a file with the job's labels, and leaves with it."""
+    (tmp_path / prometheus.TARGETS).mkdir()
+    prometheus.hide_target(tmp_path, "worker-2")
+    prometheus.show_target(tmp_path, "worker-2", text=prometheus.spare_target(4567))
+    (file,) = (tmp_path / prometheus.TARGETS).iterdir()
+    labels = {"env": "sandbox", "component": JOBS[prometheus.SPARE_JOB]}
+    assert json.loads(file.read_text()) == [{"targets": ["127.0.0.1:4567"], "labels": labels}]
+    prometheus.hide_target(tmp_path, "worker-2")
+    assert not file.exists()

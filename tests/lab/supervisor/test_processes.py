@@ -14,7 +14,7 @@ import pytest
 
 from loomtriage.lab.alive import is_same, started, wait_gone
 from loomtriage.lab.supervisor import guard
-from loomtriage.lab.supervisor.children import Child, is_healthy
+from loomtriage.lab.supervisor.children import Child, answers
 from loomtriage.lab.supervisor.lifetime import Service, StartFailed
 from loomtriage.lab.supervisor.processes import Guard, end, spawn
 from tests.lab.services import free_ports, until
@@ -127,7 +127,7 @@ def service_with(tmp_path):
                 argv=(sys.executable, "-I", "-c", code, str(port)),
                 env={},
                 ports=(port,),
-                ready=partial(is_healthy, port),
+                ready=partial(answers, port, "/"),
             )
             made.append(Service(child, folder=tmp_path, guard=watch))
             return made[-1]
@@ -143,7 +143,7 @@ def test_the_answer_of_a_stranger_never_makes_a_service_ready(service_with):
     (port,) = free_ports(1)
     stranger = subprocess.Popen((sys.executable, "-I", "-c", SERVER, str(port)))
     try:
-        until(lambda: is_healthy(port), "the stranger")
+        until(lambda: answers(port, "/"), "the stranger")
         service = service_with("import sys; sys.stdin.read(); import time; time.sleep(1)", port)
         service.start()
         with pytest.raises(StartFailed) as failed:

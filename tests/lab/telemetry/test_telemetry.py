@@ -234,7 +234,7 @@ def test_settings_speak_wordlooms_language():
             "OUTBOX_METRICS_PORT": "9108",
             "OUTBOX_LEASE_SECONDS": "60",
         }
-    )
+    ).outbox
     assert (settings.poll_s, settings.batch_size, settings.http_port) == (0.1, 7, 9110)
     assert settings.max_processing_s == 600  # 10 leases, which is more than 300 s
     assert settings.dsn.startswith("postgresql://")

@@ -6,8 +6,8 @@ import math
 
 import pytest
 
-from loomtriage.lab.worker.runtime import WorkerState
-from loomtriage.lab.worker.upkeep import gauge_values
+from loomtriage.lab.outbox.runtime import WorkerState
+from loomtriage.lab.outbox.upkeep import gauge_values
 from tests.lab.pipeline import Bench, always, database, skip_without_server
 
 pytestmark = pytest.mark.lab

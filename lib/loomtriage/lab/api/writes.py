@@ -1,6 +1,7 @@
 """API writes: which rows one request puts into the database, in one transaction.
 
-Business row, search row and outbox row stand or fall together; nothing is counted before commit.
+Business row, search row, chronicle event and both outbox rows stand or fall together; nothing is
+counted before commit.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from uuid import UUID
 from psycopg import sql
 from pydantic import AfterValidator, AliasChoices, BaseModel, Field
 
+from loomtriage.lab.api.chronicle import record
 from loomtriage.lab.db_sessions import Connection, Sessions
 from loomtriage.lab.telemetry.trace_context import (
     current_traceparent,
@@ -117,7 +119,7 @@ _OUTBOX = """INSERT INTO search_outbox_events (id, entity_type, entity_id, op, e
 VALUES (%(outbox_id)s, %(entity_type)s, %(id)s, %(op)s, %(version)s, 'pending', 0,
     %(traceparent)s, %(tracestate)s)"""
 
-_DELETE = "DELETE FROM {table} WHERE id = %(id)s RETURNING event_version"
+_DELETE = "DELETE FROM {table} WHERE id = %(id)s RETURNING event_version {book_column}"
 _UNINDEX = "DELETE FROM search_index WHERE entity_type = %(entity_type)s AND entity_id = %(id)s"
 _IN_USE = "SELECT 1 FROM blocks WHERE book_id = %(id)s LIMIT 1"
 
@@ -144,7 +146,9 @@ def upsert(
         values["version"] = version
         connection.execute(_SEARCH, values)
         connection.execute(_OUTBOX, values)
-    return _written(kind, values, event="created" if is_new else kind.changed)
+        event = "created" if is_new else kind.changed
+        record(connection, values, event=event)
+    return _written(kind, values, event=event)
 
 
 def delete(
@@ -164,8 +168,10 @@ def delete(
             return Refusal.ABSENT
         # The version must pass the last one of the entity even if the clock stepped back.
         values["version"] = max(int(str(values["version"])), int(str(found[0])) + 1)
+        values["book_id"] = found[1] if kind.has_book else None
         connection.execute(_UNINDEX, values)
         connection.execute(_OUTBOX, values)
+        record(connection, values, event="deleted")
     return _written(kind, values, event="deleted")
 
 
@@ -182,6 +188,7 @@ def _values(kind: Kind, *, entity_id: UUID, op: str, correlation_id: str) -> dic
         "version": time.time_ns() // 1000,
         "search_id": uuid.uuid4(),
         "outbox_id": uuid.uuid4(),
+        "correlation_id": correlation_id,
         "traceparent": current_traceparent(),
         "tracestate": to_tracestate(correlation_id, inherited=current_tracestate()),
     }

@@ -6,38 +6,38 @@ no refresh delay and no merges, so its latency says nothing about a real Elastic
 
 from __future__ import annotations
 
-import hmac
 import json
 import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
-from pydantic import ValidationError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
+from loomtriage.lab.elastic.admin import LimitsAdmin
 from loomtriage.lab.elastic.bulk import read_bulk, run_bulk
 from loomtriage.lab.elastic.errors import ElasticError, Json, illegal_argument, parsing
 from loomtriage.lab.elastic.index import Index
 from loomtriage.lab.elastic.media import UnsupportedMedia, check_media, reply, reply_text
 from loomtriage.lab.elastic.node import Node
-from loomtriage.lab.elastic.pool import Limits
 from loomtriage.lab.elastic.search import find, search, shards_ok
 from loomtriage.lab.elastic.write import Op, Write, write_document
-from loomtriage.lab.serving import TOKEN_HEADER, Guard, read_body
+from loomtriage.lab.serving import Guard, read_body
 
 _Answer = tuple[int, Json | list[Json] | None] | Response
 
 
 def elastic_app(token: str = "") -> Starlette:
-    """The application; a token, when given, is asked for on `PUT /_lab/limits`."""
-    api = _Api(Node(), token)
+    """The application; a token, when given, is asked for before limits are changed."""
+    node = Node()
+    api = _Api(node)
     routes = [
         Route("/healthz", _healthz),
+        *LimitsAdmin(node.pool, token).routes(),
         *(
             Route(path, _endpoint(handler), methods=methods.split())
             for path, methods, handler in api.table()
@@ -95,9 +95,8 @@ async def _json_body(request: Request) -> Json:
 class _Api:
     """The endpoints over one node."""
 
-    def __init__(self, node: Node, token: str) -> None:
+    def __init__(self, node: Node) -> None:
         self._node = node
-        self._token = token
 
     def table(self) -> list[tuple[str, str, Callable[[Request], Awaitable[_Answer]]]]:
         """Path, methods and handler of every endpoint, the more special paths first."""
@@ -106,7 +105,6 @@ class _Api:
             ("/_cluster/health", "GET", self.health),
             ("/_cluster/health/{index}", "GET", self.health),
             ("/_cat/thread_pool/write", "GET", self.thread_pool),
-            ("/_lab/limits", "GET PUT", self.limits),
             ("/_bulk", "POST PUT", self.bulk),
             ("/_search", "GET POST", self.search),
             ("/_count", "GET POST", self.count),
@@ -145,20 +143,6 @@ class _Api:
         if "v" in request.query_params:
             lines.insert(0, " ".join(row))
         return reply_text("\n".join(lines) + "\n")
-
-    async def limits(self, request: Request) -> _Answer:
-        pool = self._node.pool
-        if request.method == "PUT":
-            given = request.headers.get(TOKEN_HEADER, "")
-            if self._token and not hmac.compare_digest(given.encode(), self._token.encode()):
-                return JSONResponse({"error": "the lab token is missing or wrong"}, 403)
-            changed = {**pool.limits.model_dump(), **await _json_body(request)}
-            try:
-                pool.set_limits(Limits.model_validate(changed))
-            except ValidationError as error:
-                first = error.errors()[0]
-                raise illegal_argument(f"{first['loc']}: {first['msg']}") from error
-        return 200, {**pool.limits.model_dump(), "completed": pool.completed}
 
     async def bulk(self, request: Request) -> _Answer:
         body = await read_body(request)

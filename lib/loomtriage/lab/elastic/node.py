@@ -19,8 +19,9 @@ from loomtriage.lab.elastic.index import (
     nested_settings,
     new_index,
 )
+from loomtriage.lab.elastic.limits import Limits
 from loomtriage.lab.elastic.mapping import Branch, merge_mapping, read_mapping, show_mapping
-from loomtriage.lab.elastic.pool import Limits, WritePool
+from loomtriage.lab.elastic.pool import WritePool
 from loomtriage.lab.elastic.write import Op, Write
 
 _NAME = "loomtriage-stand-in"

@@ -3,47 +3,61 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-
-from pydantic import BaseModel, ConfigDict, Field
+from dataclasses import replace
 
 from loomtriage.lab.elastic.errors import coordinating_rejected, queue_rejected
-
-
-class Limits(BaseModel):
-    """How much writing the stand-in takes; the body of `PUT /_lab/limits`.
-
-    Attributes:
-        workers: shard operations that run at the same time.
-        queue: shard operations that may wait.
-        service_s: seconds that each document takes.
-        coordinating_bytes: request bytes that may be in flight together.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    workers: int = Field(default=2, ge=1, le=64)
-    queue: int = Field(default=10_000, ge=0, le=1_000_000)
-    service_s: float = Field(default=0.0, ge=0.0, le=30.0, allow_inf_nan=False)
-    coordinating_bytes: int = Field(default=51 * 1024 * 1024, ge=0)
+from loomtriage.lab.elastic.limits import Lease, Limits, LimitsBook
 
 
 class WritePool:
     """The write thread pool: counts what runs, waits, was rejected and is complete."""
 
     def __init__(self, limits: Limits) -> None:
-        self.limits = limits
+        self._book = LimitsBook(base=limits)
         self.active = 0
         self.rejected = 0
         self.completed = 0
         self._held_bytes = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
 
+    @property
+    def limits(self) -> Limits:
+        """What holds now: the leased limits while their lease lasts, else the others."""
+        return self._book.limits(time.monotonic())
+
+    @property
+    def base_limits(self) -> Limits:
+        """What holds while no lease does."""
+        return self._book.base
+
+    @property
+    def lease(self) -> Lease | None:
+        """Whose limits hold for a time, None when nobody's do."""
+        return self._book.held(time.monotonic())
+
     def set_limits(self, limits: Limits) -> None:
         """Take other limits from now on; what runs or waits already stays."""
-        self.limits = limits
+        self._book = replace(self._book, base=limits)
+        self._hand_over()
+
+    def lend(self, lease_id: str, limits: Limits, *, lease_s: float) -> None:
+        """Take other limits until a lease ends; the same lease again prolongs it.
+
+        Raises:
+            ValueError: another lease holds.
+        """
+        now_s = time.monotonic()
+        lease = Lease(id=lease_id, limits=limits, ends_at_s=now_s + lease_s)
+        self._book = self._book.lend(lease, now_s)
+        self._hand_over()
+
+    def end_lease(self, lease_id: str) -> None:
+        """Go back to the limits before a lease; fine when it has ended or never was."""
+        self._book = self._book.end(lease_id)
         self._hand_over()
 
     @property

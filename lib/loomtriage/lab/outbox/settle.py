@@ -52,6 +52,11 @@ def op_label(row: OutboxRow) -> str:
     return row.op if row.op in KNOWN_OPS else "unknown"
 
 
+def unknown_op(row: OutboxRow) -> Attempt:
+    """The attempt at a row whose op does not exist."""
+    return Attempt(failure=Failure(reason="unknown_op", error=f"unknown_op: {row.op[:20]!r}"))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settler:
     """Writes the end of an attempt to the database, then to all three signals.

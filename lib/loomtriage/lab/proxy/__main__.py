@@ -1,4 +1,7 @@
-"""Proxy: the lab's fault proxy before Elasticsearch, transparent unless a drill says otherwise."""
+"""Proxy: the lab's fault proxy, transparent unless a drill says otherwise.
+
+It stands before Elasticsearch and, with LAB_OTLP_PORT, before the trace collector.
+"""
 
 from __future__ import annotations
 
@@ -18,22 +21,32 @@ async def _main() -> None:
             "The fault proxy has no LAB_TOKEN.",
             hint="Start the lab with `loomtriage lab up`, which sets it.",
         )
-    desk = Desk(
-        lab_id=os.environ.get("LAB_ID", ""),
-        listen_port=env_port("LAB_PORT"),
-        target_port=env_port("LAB_TARGET_PORT"),
-    )
-    admin = Endpoint(app=admin_app(desk, token), port=env_port("LAB_ADMIN_PORT"))
-    watching = asyncio.create_task(desk.watch())
-    serving = asyncio.create_task(serve([admin]))
+    desks = [
+        Desk("elastic", listen_port=env_port("LAB_PORT"), target_port=env_port("LAB_TARGET_PORT"))
+    ]
+    if "LAB_OTLP_PORT" in os.environ:
+        desks.append(
+            Desk(
+                "otlp",
+                listen_port=env_port("LAB_OTLP_PORT"),
+                target_port=env_port("LAB_OTLP_TARGET_PORT"),
+            )
+        )
+    app = admin_app(desks, lab_id=os.environ.get("LAB_ID", ""), token=token)
+    admin = Endpoint(app=app, port=env_port("LAB_ADMIN_PORT"))
+    tasks = [
+        asyncio.create_task(serve([admin])),
+        *(asyncio.create_task(desk.watch()) for desk in desks),
+    ]
     try:
         # Without its watch the proxy could not heal: then it must not go on either.
-        await asyncio.wait([watching, serving], return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        watching.cancel()
-        serving.cancel()
-        results = await asyncio.gather(watching, serving, return_exceptions=True)
-        desk.close()
+        for task in tasks:
+            task.cancel()
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+        for desk in desks:
+            desk.close()
     for result in results:
         if isinstance(result, Exception):
             raise result

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import asdict
-from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import ValidationError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -16,81 +15,22 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
 from loomtriage.lab.proxy.desk import Desk, moment
-from loomtriage.lab.proxy.fault_book import (
-    MAX_LEASE_S,
-    WRITES,
-    Fault,
-    FaultState,
-    Kind,
-    Moment,
-    Rule,
-)
+from loomtriage.lab.proxy.fault_book import Fault, FaultState, Kind
+from loomtriage.lab.proxy.gate import Traffic
+from loomtriage.lab.proxy.orders import FaultOrder, LeaseOrder
 from loomtriage.lab.serving import TOKEN_HEADER, Guard
 
 _BODY_CAP_BYTES = 64 * 1024
 
-LeaseSeconds = Annotated[float, Field(gt=0, le=MAX_LEASE_S, allow_inf_nan=False)]
 
+def admin_app(desks: Iterable[Desk], *, lab_id: str, token: str) -> Starlette:
+    """The admin application; every mutating call needs the token.
 
-class LeaseOrder(BaseModel):
-    """Body of `PUT /faults/{id}/lease`."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    lease_s: LeaseSeconds
-
-
-class FaultOrder(LeaseOrder):
-    """Body of `POST /faults`; `status` and what follows belong to `answer` only."""
-
-    id: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,100}$")]
-    kind: Kind
-    status: Annotated[int, Field(ge=400, le=599)] | None = None
-    every: Annotated[int, Field(ge=1, le=1_000_000)] = 1
-    ratio: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] | None = None
-    seed: int = 0
-    retry_after_s: Annotated[int, Field(ge=0, le=3600)] | None = None
-    methods: tuple[Literal["GET", "HEAD", "PUT", "POST", "DELETE"], ...] | None = None
-    path: Annotated[str, Field(max_length=500)] = "*"
-
-    @model_validator(mode="after")
-    def _fits_kind(self) -> FaultOrder:
-        extra = self.model_fields_set - {"id", "kind", "lease_s"}
-        if self.kind is Kind.REFUSE and extra:
-            raise ValueError(f"refuse takes no {', '.join(sorted(extra))}")
-        if self.kind is Kind.ANSWER and self.status is None:
-            raise ValueError("answer needs a status")
-        if self.ratio is not None and "every" in self.model_fields_set:
-            raise ValueError("give every or ratio, not both")
-        return self
-
-    def fault(self, now: Moment) -> Fault:
-        """The fault that is ordered."""
-        return Fault(
-            id=self.id,
-            kind=self.kind,
-            rule=self._rule(),
-            expires_at_s=now.clock_s + self.lease_s,
-            since=now.utc,
-        )
-
-    def _rule(self) -> Rule | None:
-        if self.status is None:
-            return None
-        return Rule(
-            status=self.status,
-            every=self.every,
-            ratio=self.ratio,
-            seed=self.seed,
-            retry_after_s=self.retry_after_s,
-            methods=WRITES if self.methods is None else self.methods,
-            path=self.path,
-        )
-
-
-def admin_app(desk: Desk, token: str) -> Starlette:
-    """The admin application; every mutating call needs the token."""
-    admin = _Admin(desk, token)
+    Args:
+        desks: one for each target, the one that is meant without a name first.
+        lab_id: of the lab, so that nobody drills another one.
+    """
+    admin = _Admin({desk.target: desk for desk in desks}, lab_id=lab_id, token=token)
     return Starlette(
         routes=[
             Route("/healthz", admin.healthz),
@@ -110,10 +50,11 @@ async def _on_http_exception(_request: Request, error: Exception) -> Response:
 
 
 class _Admin:
-    """The admin calls over one desk."""
+    """The admin calls over the desks of all targets."""
 
-    def __init__(self, desk: Desk, token: str) -> None:
-        self._desk = desk
+    def __init__(self, desks: Mapping[str, Desk], *, lab_id: str, token: str) -> None:
+        self._desks = desks
+        self._lab_id = lab_id
         self._token = token.encode()
 
     def guarded(
@@ -138,71 +79,110 @@ class _Admin:
         return PlainTextResponse("ok")
 
     async def show(self, _request: Request) -> Response:
-        self._desk.settle()
-        book, traffic = self._desk.book, self._desk.gate.traffic
-        now_s = moment().clock_s
+        self._settle()
+        now_s, first = moment().clock_s, next(iter(self._desks.values()))
         return JSONResponse(
             {
-                "lab_id": self._desk.lab_id,
-                "listening": self._desk.port.listening,
-                "faults": [_show(f, FaultState.ACTIVE, now_s) for f in book.active.values()],
+                "lab_id": self._lab_id,
+                "listening": all(desk.port.listening for desk in self._desks.values()),
+                "faults": [
+                    _show(fault, FaultState.ACTIVE, now_s, target=desk.target)
+                    for desk in self._desks.values()
+                    for fault in desk.book.active.values()
+                ],
                 "healed": [
                     {
-                        **_show(healed.fault, FaultState.EXPIRED, now_s),
+                        **_show(healed.fault, FaultState.EXPIRED, now_s, target=desk.target),
                         "healed_at": healed.at.utc.isoformat(),
                     }
-                    for healed in book.healed.values()
+                    for desk in self._desks.values()
+                    for healed in desk.book.healed.values()
                 ],
-                "requests": {
-                    "total": traffic.requests,
-                    "answered": traffic.answered,
-                    "unanswered": traffic.unanswered,
-                    "passed_by_status": {str(k): n for k, n in sorted(traffic.passed.items())},
+                "requests": _counts(first.gate.traffic),
+                "targets": {
+                    name: {
+                        "listening": desk.port.listening,
+                        "requests": _counts(desk.gate.traffic),
+                    }
+                    for name, desk in self._desks.items()
                 },
             }
         )
 
     async def apply(self, request: Request) -> Response:
         now = moment()
-        fault = FaultOrder.model_validate_json(await request.body()).fault(now)
+        order = FaultOrder.model_validate_json(await request.body())
+        desk, fault = self._desks.get(order.target), order.fault(now)
+        if desk is None:
+            return JSONResponse({"error": f"target: one of {', '.join(self._desks)}"}, 400)
+        self._settle()
+        if any(fault.id in other.book.active for other in self._others(desk)):
+            return JSONResponse({"error": f"another target has a fault {fault.id}"}, 409)
         try:
-            self._desk.book = self._desk.book.apply(fault, now)
+            desk.book = desk.book.apply(fault, now)
         except ValueError as error:
             return JSONResponse({"error": str(error)}, 409)
-        self._desk.settle()
-        await self._desk.probe()
-        applied = self._desk.book.active.get(fault.id, fault)
-        return JSONResponse(_show(applied, FaultState.ACTIVE, now.clock_s), 201)
+        desk.settle()
+        await desk.probe()
+        applied = desk.book.active.get(fault.id, fault)
+        shown = _show(applied, FaultState.ACTIVE, now.clock_s, target=desk.target)
+        return JSONResponse(shown, 201)
 
     async def renew(self, request: Request) -> Response:
-        fault_id = request.path_params["id"]
+        desk, fault_id = self._desk_of(request), request.path_params["id"]
         order = LeaseOrder.model_validate_json(await request.body())
         now = moment()
-        self._desk.book = self._desk.book.renew(fault_id, order.lease_s, now=now)
-        fault = self._desk.book.active.get(fault_id)
+        desk.book = desk.book.renew(fault_id, order.lease_s, now=now)
+        fault = desk.book.active.get(fault_id)
         if fault is None:
-            state = self._desk.book.state_of(fault_id)
+            state = desk.book.state_of(fault_id)
             return JSONResponse({"error": "no such active fault", "state": state.value}, 404)
-        return JSONResponse(_show(fault, FaultState.ACTIVE, now.clock_s))
+        return JSONResponse(_show(fault, FaultState.ACTIVE, now.clock_s, target=desk.target))
 
     async def delete(self, request: Request) -> Response:
-        fault_id, now = request.path_params["id"], moment()
-        self._desk.settle()
-        fault = self._desk.book.active.get(fault_id)
-        self._desk.book = self._desk.book.delete(fault_id, now)
-        self._desk.settle()
+        self._settle()
+        desk, fault_id, now = self._desk_of(request), request.path_params["id"], moment()
+        fault = desk.book.active.get(fault_id)
+        desk.book = desk.book.delete(fault_id, now)
+        desk.settle()
+        state = FaultState.DELETED
+        if fault is None and fault_id in desk.book.healed:
+            fault, state = desk.book.healed[fault_id].fault, FaultState.EXPIRED
         if fault is not None:
-            return JSONResponse(_show(fault, FaultState.DELETED, now.clock_s))
-        healed = self._desk.book.healed.get(fault_id)
-        if healed is not None:
-            return JSONResponse(_show(healed.fault, FaultState.EXPIRED, now.clock_s))
+            return JSONResponse(_show(fault, state, now.clock_s, target=desk.target))
         return JSONResponse({"id": fault_id, "state": FaultState.ABSENT.value, "acted": 0})
 
+    def _settle(self) -> None:
+        for desk in self._desks.values():
+            desk.settle()
 
-def _show(fault: Fault, state: FaultState, now_s: float) -> Mapping[str, object]:
+    def _others(self, desk: Desk) -> Iterable[Desk]:
+        return (other for other in self._desks.values() if other is not desk)
+
+    def _desk_of(self, request: Request) -> Desk:
+        """The desk that knows the fault of a request; the first when none does."""
+        desks, fault_id = tuple(self._desks.values()), request.path_params["id"]
+        for known in ("active", "healed"):
+            for desk in desks:
+                if fault_id in getattr(desk.book, known):
+                    return desk
+        return desks[0]
+
+
+def _counts(traffic: Traffic) -> Mapping[str, object]:
+    return {
+        "total": traffic.requests,
+        "answered": traffic.answered,
+        "unanswered": traffic.unanswered,
+        "passed_by_status": {str(k): n for k, n in sorted(traffic.passed.items())},
+    }
+
+
+def _show(fault: Fault, state: FaultState, now_s: float, *, target: str) -> Mapping[str, object]:
     shown: dict[str, object] = {
         "id": fault.id,
         "kind": fault.kind.value,
+        "target": target,
         "state": state.value,
         "expires_in_s": round(max(0.0, fault.expires_at_s - now_s), 3),
         "since": fault.since.isoformat(),
@@ -210,4 +190,6 @@ def _show(fault: Fault, state: FaultState, now_s: float) -> Mapping[str, object]
     }
     if fault.rule is None:
         return {**shown, "aborted": fault.aborted, "probes_refused": fault.probes_refused}
+    if fault.kind is Kind.CUT:
+        shown["cut_after_success"] = fault.cut_after_success
     return {**shown, "seen": fault.seen, **asdict(fault.rule)}

@@ -1,4 +1,4 @@
-"""Proxy desk: the one place where the book of faults and the port agree."""
+"""Proxy desk: the one place where the faults of a target and its port agree."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import logging
 import time
 from datetime import UTC, datetime
 
-from loomtriage.lab.proxy.fault_book import FaultBook, Moment, Rule
+from loomtriage.lab.proxy.fault_book import Fault, FaultBook, Moment
 from loomtriage.lab.proxy.gate import Gate
 from loomtriage.lab.proxy.port import Port
 
@@ -24,22 +24,33 @@ def moment() -> Moment:
 
 
 class Desk:
-    """The one place where the book of faults and the port agree."""
+    """The book of faults of one target, the port before it, and what passes through.
 
-    def __init__(self, *, lab_id: str, listen_port: int, target_port: int) -> None:
+    Args:
+        target: name of what stands behind the port.
+        listen_port: where clients connect.
+        target_port: where it listens.
+    """
+
+    def __init__(self, target: str, *, listen_port: int, target_port: int) -> None:
         """Take the port and listen.
 
         Raises:
             UsageError: the port is taken.
         """
-        self.lab_id = lab_id
+        self.target = target
         self.book = FaultBook()
-        self.gate = Gate(target_port, self._choose)
+        self.gate = Gate(target_port, self)
         self.port = Port(listen_port, self.gate.welcome)
 
-    def _choose(self, method: str, path: str) -> Rule | None:
-        self.book, rule = self.book.meet(method, path, now=moment())
-        return rule
+    def choose(self, method: str, path: str) -> Fault | None:
+        """The fault that acts on a request, counted with it."""
+        self.book, fault = self.book.meet(method, path, now=moment())
+        return fault
+
+    def cut_success(self, fault_id: str) -> None:
+        """Count a dropped answer that told a success."""
+        self.book = self.book.cut_success(fault_id)
 
     def settle(self) -> None:
         """Heal what ended, then open or close the port as the book says."""

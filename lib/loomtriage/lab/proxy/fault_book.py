@@ -23,6 +23,8 @@ class Kind(StrEnum):
 
     REFUSE = "refuse"
     ANSWER = "answer"
+    CUT = "cut"
+    DELAY = "delay"
 
 
 class FaultState(StrEnum):
@@ -44,19 +46,21 @@ class Moment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """Which requests an answering fault answers, and how.
+    """Which requests a fault acts on, and how.
 
     Attributes:
-        status: HTTP status of the answer.
-        every: answers each n-th matching request; 1 answers all.
-        ratio: share of matching requests to answer instead of `every`; None for none.
+        status: of ANSWER: HTTP status of the answer, else None.
+        delay_s: of DELAY: how long a request waits before it is passed on, else 0.
+        every: acts on each n-th matching request; 1 acts on all.
+        ratio: share of matching requests to act on instead of `every`; None for none.
         seed: makes the choice of `ratio` repeatable.
         retry_after_s: value of the header Retry-After, None for no header.
         methods: HTTP methods that match, empty for all.
         path: shell pattern that the path without its query must match.
     """
 
-    status: int
+    status: int | None = None
+    delay_s: float = 0.0
     every: int = 1
     ratio: float | None = None
     seed: int = 0
@@ -68,8 +72,8 @@ class Rule:
         """Whether a request is one that this rule counts."""
         return (not self.methods or method in self.methods) and fnmatchcase(path, self.path)
 
-    def answers(self, nth: int) -> bool:
-        """Whether the n-th matching request, counted from 1, is answered."""
+    def acts_on(self, nth: int) -> bool:
+        """Whether the n-th matching request, counted from 1, is acted on."""
         if self.ratio is None:
             return nth % self.every == 0
         # Drawn afresh for each request, so that the choice depends on nothing but seed and n.
@@ -83,11 +87,12 @@ class Fault:
     Attributes:
         id: name that its owner gave it.
         kind: what it does.
-        rule: of an answering fault.
+        rule: of every kind but REFUSE.
         expires_at_s: on the lease clock.
         since: when it was applied.
         seen: requests that matched the rule.
-        answered: requests that it answered.
+        hit: requests that it answered, delayed, or whose answer it dropped.
+        cut_after_success: of CUT: dropped answers that told a success.
         aborted: connections that it reset.
         probes_refused: connects of the proxy itself that the closed port refused.
     """
@@ -98,14 +103,15 @@ class Fault:
     expires_at_s: float
     since: datetime
     seen: int = 0
-    answered: int = 0
+    hit: int = 0
+    cut_after_success: int = 0
     aborted: int = 0
     probes_refused: int = 0
 
     @property
     def acted(self) -> int:
         """How often the fault did something: the witness that it was there."""
-        return self.answered + self.aborted + self.probes_refused
+        return self.hit + self.aborted + self.probes_refused
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -177,19 +183,27 @@ class FaultBook:
             healed={**kept, **{key: Healed(fault=f, at=now) for key, f in ended.items()}},
         )
 
-    def meet(self, method: str, path: str, *, now: Moment) -> tuple[FaultBook, Rule | None]:
-        """With one more request counted, and the rule that answers it, if any does."""
+    def meet(self, method: str, path: str, *, now: Moment) -> tuple[FaultBook, Fault | None]:
+        """With one more request counted, and the fault that acts on it, if any does."""
         book = self.sweep(now)
         for fault in book.active.values():
             rule = fault.rule
             if rule is None or not rule.matches(method, path):
                 continue
             nth = fault.seen + 1
-            answers = rule.answers(nth)
-            book = _with(book, replace(fault, seen=nth, answered=fault.answered + int(answers)))
-            if answers:
-                return book, rule
+            acts = rule.acts_on(nth)
+            met = replace(fault, seen=nth, hit=fault.hit + int(acts))
+            book = _with(book, met)
+            if acts:
+                return book, met
         return book, None
+
+    def cut_success(self, fault_id: str) -> FaultBook:
+        """With one more dropped answer that told a success."""
+        fault = self.active.get(fault_id)
+        if fault is None:  # healed or taken back while the target worked
+            return self
+        return _with(self, replace(fault, cut_after_success=fault.cut_after_success + 1))
 
     def refused(self, *, aborted: int, probes: int) -> FaultBook:
         """With what the closed port did, booked on every fault that keeps it closed."""

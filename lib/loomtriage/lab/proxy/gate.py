@@ -9,16 +9,17 @@ import logging
 import socket
 import struct
 from collections import Counter
-from collections.abc import Callable
 from http import HTTPStatus
+from typing import Protocol
 
 from loomtriage.lab.elastic.errors import answer_for
-from loomtriage.lab.proxy.fault_book import Rule
+from loomtriage.lab.proxy.fault_book import Fault, Kind, Rule
 from loomtriage.lab.proxy.wire import (
     HEAD_CAP_BYTES,
     Framing,
     Head,
     Nowhere,
+    Sink,
     WireError,
     framing_of_request,
     framing_of_response,
@@ -31,8 +32,17 @@ _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 _NO_CAP_BYTES = 1 << 62
 _log = logging.getLogger(__name__)
 
-Choose = Callable[[str, str], Rule | None]
-"""Method and path of a request to the rule that answers it, None to pass it on."""
+
+class Faults(Protocol):
+    """What the gate asks about every request, and tells of what it did."""
+
+    def choose(self, method: str, path: str) -> Fault | None:
+        """The fault that acts on a request, None to pass it on."""
+        ...
+
+    def cut_success(self, fault_id: str) -> None:
+        """An answer that told a success was dropped."""
+        ...
 
 
 class Traffic:
@@ -48,9 +58,9 @@ class Traffic:
 class Gate:
     """All open connections, and the way of a request through one of them."""
 
-    def __init__(self, target_port: int, choose: Choose) -> None:
+    def __init__(self, target_port: int, faults: Faults) -> None:
         self.traffic = Traffic()
-        self.choose = choose
+        self.faults = faults
         self.target_port = target_port
         self._open: dict[_Connection, asyncio.Task[None]] = {}
 
@@ -79,6 +89,7 @@ class _Connection:
         self._gate = gate
         self._client: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
         self._target: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+        self._last_status = 0
 
     def reset(self) -> None:
         """End both sides at once, the client's with RST, as when a service dies."""
@@ -117,20 +128,38 @@ class _Connection:
             writer.write(_answer(Rule(status=413), method, keep=False))
             await writer.drain()
             return False
-        rule = self._gate.choose(method, head.path)
-        if rule is None:
-            return await self._exchange(head, framing)
+        fault = self._gate.faults.choose(method, head.path)
+        rule = fault.rule if fault is not None else None
+        if fault is None or rule is None:
+            return await self._exchange(head, framing, to=writer)
+        if fault.kind is Kind.ANSWER:
+            return await self._answer_instead(head, framing, rule=rule)
+        if fault.kind is Kind.DELAY:
+            await asyncio.sleep(rule.delay_s)
+            return await self._exchange(head, framing, to=writer)
+        return await self._cut(head, framing, fault_id=fault.id)
+
+    async def _answer_instead(self, head: Head, framing: Framing, *, rule: Rule) -> bool:
+        assert self._client is not None  # noqa: S101 - set before the first request is read
+        reader, writer = self._client
         if head.headers.get("expect", "").lower() == "100-continue":
             writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         await pass_body(reader, Nowhere(), framing=framing, cap_bytes=BODY_CAP_BYTES)
         self._gate.traffic.answered += 1
-        writer.write(_answer(rule, method, keep=head.keeps_open()))
+        writer.write(_answer(rule, head.start[0], keep=head.keeps_open()))
         await writer.drain()
         return head.keeps_open()
 
-    async def _exchange(self, head: Head, framing: Framing) -> bool:
+    async def _cut(self, head: Head, framing: Framing, *, fault_id: str) -> bool:
+        """Let the target do its work, and the client never learn of it."""
+        await self._exchange(head, framing, to=Nowhere())
+        if self._last_status < 300:
+            self._gate.faults.cut_success(fault_id)
+        raise WireError("a fault dropped the answer")
+
+    async def _exchange(self, head: Head, framing: Framing, *, to: Sink) -> bool:
         assert self._client is not None  # noqa: S101 - set before the first request is read
-        reader, writer = self._client
+        reader = self._client[0]
         if self._target is None or self._target[0].at_eof():
             self._target = await asyncio.open_connection(
                 LOOPBACK, self._gate.target_port, limit=HEAD_CAP_BYTES
@@ -143,11 +172,12 @@ class _Connection:
         )
         sending.add_done_callback(self._on_sent)
         try:
-            answer, body = await self._answer_head(target_reader, writer, head.start[0])
-            await pass_body(target_reader, writer, framing=body, cap_bytes=_NO_CAP_BYTES)
+            answer, body = await self._answer_head(target_reader, to, head.start[0])
+            await pass_body(target_reader, to, framing=body, cap_bytes=_NO_CAP_BYTES)
         except BaseException:
             sending.cancel()
             raise
+        self._last_status = answer.status
         self._gate.traffic.passed[answer.status] += 1
         if not sending.done():
             sending.cancel()
@@ -160,14 +190,14 @@ class _Connection:
             self.reset()
 
     async def _answer_head(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, method: str
+        self, reader: asyncio.StreamReader, to: Sink, method: str
     ) -> tuple[Head, Framing]:
         while True:
             answer = await read_head(reader)
             if answer is None:
                 raise WireError("the target ended the connection instead of answering")
-            writer.write(answer.raw)
-            await writer.drain()
+            to.write(answer.raw)
+            await to.drain()
             if answer.status >= 200:
                 return answer, framing_of_response(answer, method)
 
@@ -180,13 +210,14 @@ class _Connection:
 
 
 def _answer(rule: Rule, method: str, *, keep: bool) -> bytes:
-    body = json.dumps(answer_for(rule.status).body()).encode()
+    status = rule.status or HTTPStatus.SERVICE_UNAVAILABLE
+    body = json.dumps(answer_for(status).body()).encode()
     try:
-        phrase = HTTPStatus(rule.status).phrase
+        phrase = HTTPStatus(status).phrase
     except ValueError:
         phrase = ""
     lines = [
-        f"HTTP/1.1 {rule.status} {phrase}",
+        f"HTTP/1.1 {status:d} {phrase}",
         "X-elastic-product: Elasticsearch",
         "content-type: application/json",
         f"content-length: {len(body)}",

@@ -15,7 +15,7 @@ from urllib.parse import quote
 from loomtriage.errors import Refused
 from loomtriage.lab.patience import Say
 from loomtriage.lab.servers.fetch import from_debian, from_release
-from loomtriage.lab.state import ENV
+from loomtriage.lab.state import ENV, write_private
 
 Fetch = Callable[[Path, Say], bool]
 
@@ -23,8 +23,17 @@ OLDEST = (2, 42)
 JOBS: Mapping[str, tuple[str, str]] = {
     "wordloom-api": ("api", "api"),
     "wordloom-worker": ("worker", "worker"),
+    "wordloom-chronicle": ("worker", "chronicle"),
 }
 """Prometheus job -> (component label, name of the port that is scraped)."""
+SPARE_JOB = "wordloom-worker"
+TARGETS = "targets"
+"""Folder in the lab's folder with one file for each spare worker that was started."""
+
+_SPARES = f"""    file_sd_configs:
+      - files: ["{TARGETS}/*.json"]
+        refresh_interval: 1s
+"""
 
 _FIXES = (
     "Either install it (Debian, Ubuntu: apt-get install prometheus; macOS: brew install "
@@ -104,12 +113,16 @@ def version(binary: Path) -> tuple[int, int]:
 
 
 def configuration(ports: Mapping[str, int]) -> str:
-    """The text of `prometheus.yml`: static targets, two samples a second."""
+    """The text of `prometheus.yml`: static targets, two samples a second.
+
+    A spare worker joins by a file: as a static target it would look like an outage until then.
+    """
     jobs = "".join(
         f"  - job_name: {job}\n"
         "    static_configs:\n"
         f'      - targets: ["127.0.0.1:{ports[port]}"]\n'
         f"        labels: {{env: {ENV}, component: {component}}}\n"
+        + (_SPARES if job == SPARE_JOB else "")
         for job, (component, port) in JOBS.items()
     )
     return (
@@ -119,6 +132,22 @@ def configuration(ports: Mapping[str, int]) -> str:
         "  evaluation_interval: 1s\n"
         "scrape_configs:\n" + jobs
     )
+
+
+def spare_target(port: int) -> str:
+    """The file by which a spare worker joins the targets of its job."""
+    labels = {"env": ENV, "component": JOBS[SPARE_JOB][0]}
+    return json.dumps([{"targets": [f"127.0.0.1:{port}"], "labels": labels}])
+
+
+def show_target(root: Path, name: str, *, text: str) -> None:
+    """Let Prometheus scrape a spare worker; it takes up to 5 s to begin."""
+    write_private(root / TARGETS / f"{name}.json", text)
+
+
+def hide_target(root: Path, name: str) -> None:
+    """Let Prometheus scrape a spare worker no more; fine when it does not."""
+    (root / TARGETS / f"{name}.json").unlink(missing_ok=True)
 
 
 def command(binary: Path, *, config: Path, data: Path, port: int) -> tuple[str, ...]:

@@ -1,7 +1,6 @@
 """The one process that owns a lab: starts its services, watches them, ends them.
 
 Single-threaded. Started by `launch.up` as `python -m loomtriage.lab.supervisor`, never by hand.
-It restarts nothing: a service that dies stays dead, and `status` says so.
 """
 
 from __future__ import annotations
@@ -23,10 +22,11 @@ from loomtriage.errors import TriageError
 from loomtriage.lab.alive import is_same, started
 from loomtriage.lab.lock import sign
 from loomtriage.lab.servers import postgres, prometheus
-from loomtriage.lab.services import write_services
 from loomtriage.lab.state import ENV, LabState, state_file, write_state
 from loomtriage.lab.supervisor.children import children
-from loomtriage.lab.supervisor.lifetime import Service, StartFailed
+from loomtriage.lab.supervisor.fleet import Fleet
+from loomtriage.lab.supervisor.lifetime import StartFailed
+from loomtriage.lab.supervisor.orders import OrderDesk, listen
 from loomtriage.lab.supervisor.plan import Plan, take_plan
 from loomtriage.lab.supervisor.processes import Guard
 
@@ -57,7 +57,6 @@ class Supervisor:
         self._wake = wake
         self._stop = False
         self._logs = plan.root / "logs"
-        self._services: dict[str, Service] = {}
 
     def request_stop(self) -> None:
         """Make the supervisor end at its next turn."""
@@ -65,29 +64,27 @@ class Supervisor:
 
     def run(self) -> int:
         """Start everything, watch until asked to stop, end everything; the exit code."""
-        with Guard(self._logs / "supervisor.log") as guard:
-            for child in children(self._plan):
-                service = Service(child, folder=self._plan.root, guard=guard)
-                self._services[child.name] = service
+        with Guard(self._logs / "supervisor.log") as guard, listen(self._plan.root) as listener:
+            fleet = Fleet(self._plan, children=children(self._plan), guard=guard)
             try:
-                self._start()
-                self._watch()
+                self._start(fleet)
+                self._watch(fleet, listener)
             except StopRequested:
                 _log.info("stopping")
             except TriageError as failure:
                 _log.error("%s", failure)
-                self._end_all()
+                fleet.end_all()
                 is_raced = isinstance(failure, StartFailed) and failure.is_raced
                 self._report(failed=failure.message, hint=failure.hint, raced=is_raced)
                 return 1
-            self._end_all()
+            fleet.end_all()
             state_file(self._plan.root).unlink(missing_ok=True)
             return 0
 
-    def _start(self) -> None:
+    def _start(self, fleet: Fleet) -> None:
         began = time.monotonic()
         self._prepare()
-        while waiting := self._advance():
+        while waiting := fleet.advance(lambda name: self._report(step=name)):
             self._turn(_POLL_S)
             if not self._is_awaited():
                 raise StopRequested
@@ -113,37 +110,20 @@ class Supervisor:
         """What must be on disk before the first service starts."""
         plan = self._plan
         (plan.root / "prometheus.yml").write_text(prometheus.configuration(plan.ports))
+        (plan.root / prometheus.TARGETS).mkdir(mode=0o700, exist_ok=True)
         for name in ("prometheus", "otlp"):
             (plan.data / name).mkdir()
         postgres.make_cluster(plan.server, data=plan.data / "postgres", token=plan.token)
 
-    def _advance(self) -> tuple[str, ...]:
-        """Start what can start, ask what has started; names of those that are not ready."""
-        for name, service in self._services.items():
-            match service.state:
-                case "waiting" if self._are_ready(service.child.after):
-                    service.start()
-                    self._write_down()
-                case "starting" if service.became_ready():
-                    self._write_down()
-                    self._report(step=name)
-                case "ready":
-                    service.must_live()
-        return tuple(name for name in self._services if not self._are_ready((name,)))
-
-    def _are_ready(self, names: tuple[str, ...]) -> bool:
-        return all(self._services[name].state == "ready" for name in names)
-
-    def _watch(self) -> None:
+    def _watch(self, fleet: Fleet, listener: socket.socket) -> None:
         owner = self._plan.owner
         mark = started(owner.pid) if owner else None
         alive_at = time.monotonic()
+        desk = OrderDesk(listener=listener, fleet=fleet)
         while True:
-            self._turn(_WATCH_S)
-            for name, service in self._services.items():
-                if service.died():
-                    _log.warning("%s is dead: %s", name, service.status().says)
-                    self._write_down()
+            self._turn(_POLL_S if fleet.is_starting else _WATCH_S, listener)
+            desk.answer_all()
+            fleet.watch()
             if owner is None:
                 continue
             if is_same(owner.pid, mark):
@@ -152,15 +132,9 @@ class Supervisor:
                 _log.info("process %d, for which this lab runs, is gone", owner.pid)
                 return
 
-    def _end_all(self) -> None:
-        for name, service in reversed(self._services.items()):
-            service.end()
-            _log.info("%s: %s", name, service.status().says)
-        self._write_down()
-
-    def _turn(self, wait_s: float) -> None:
+    def _turn(self, wait_s: float, *also: socket.socket) -> None:
         """Sleep until something happens."""
-        if not self._stop and select.select([self._wake], [], [], wait_s)[0]:
+        if not self._stop and self._wake in select.select([self._wake, *also], [], [], wait_s)[0]:
             self._wake.recv(4096)
         if self._stop:
             raise StopRequested
@@ -175,9 +149,6 @@ class Supervisor:
         if self._report_fd >= 0:
             with suppress(BrokenPipeError):
                 os.write(self._report_fd, (json.dumps(facts) + "\n").encode())
-
-    def _write_down(self) -> None:
-        write_services(self._plan.root, [s.status() for s in self._services.values()])
 
 
 def _hear(supervisor: Supervisor, wake: socket.socket) -> None:

@@ -47,6 +47,8 @@ class Child:
         stop_signal: asks it to end.
         account: whom it runs as, None for us.
         folder: where it runs, None for the lab's folder.
+        is_spare: starts only when it is ordered, and counts as missing never.
+        scraped: how Prometheus comes to scrape a spare service, empty for the others.
     """
 
     name: str
@@ -59,6 +61,8 @@ class Child:
     stop_signal: signal.Signals = signal.SIGTERM
     account: Account | None = None
     folder: Path | None = None
+    is_spare: bool = False
+    scraped: str = ""
 
 
 def children(plan: Plan) -> tuple[Child, ...]:
@@ -68,42 +72,26 @@ def children(plan: Plan) -> tuple[Child, ...]:
         port["postgres"], role=OWNER_ROLE, token=plan.token, scheme="postgresql+psycopg"
     )
     app = {"DATABASE_URL": dsn, "WORDLOOM_ENV": ENV, "LOG_LEVEL": "INFO"}
-    secrets = {"LAB_TOKEN": plan.token, "LAB_ID": plan.lab_id}
     table = (
         # Prometheus comes first although it needs the others' samples: it is slow to its first.
         _prometheus(plan),
         _postgres(plan),
-        _python("elastic", (port["elastic_direct"],), secrets),
-        _python(
-            "proxy",
-            (port["proxy_admin"], port["elastic"]),
-            {
-                **secrets,
-                "LAB_PORT": str(port["elastic"]),
-                "LAB_ADMIN_PORT": str(port["proxy_admin"]),
-                "LAB_TARGET_PORT": str(port["elastic_direct"]),
-            },
-        ),
-        _python(
-            "otlp",
-            (port["jaeger"], port["otlp_http"], port["otlp_grpc"]),
-            {
-                "LAB_OTLP_HTTP_PORT": str(port["otlp_http"]),
-                "LAB_OTLP_GRPC_PORT": str(port["otlp_grpc"]),
-                "LAB_DATA": str(plan.data / "otlp"),
-            },
-        ),
+        _python("elastic", (port["elastic_direct"],), _secrets(plan)),
+        _proxy(plan),
+        _otlp(plan),
         _python("api", (port["api"],), {**app, **_tracing(plan, "wordloom-api")}, after=_API_NEEDS),
-        _worker(plan, app),
+        _worker(plan, app, name="worker"),
+        _worker(plan, app, name="worker-2"),
+        _chronicle(plan, app),
     )
     if plan.load_per_s <= 0:
         return table
     load = {"LAB_API_URL": f"http://127.0.0.1:{port['api']}", "LAB_PER_S": f"{plan.load_per_s:g}"}
-    return (*table, _python("load", (), load, after=("api", "worker")))
+    return (*table, _python("load", (), load, after=("api", "worker", "chronicle")))
 
 
-_API_NEEDS = ("postgres", "otlp")
-_WORKER_NEEDS = ("postgres", "otlp", "elastic", "proxy")
+_API_NEEDS = ("postgres", "otlp", "proxy")
+_WORKER_NEEDS = (*_API_NEEDS, "elastic")
 
 
 def _postgres(plan: Plan) -> Child:
@@ -137,28 +125,87 @@ def _prometheus(plan: Plan) -> Child:
     )
 
 
-def _worker(plan: Plan, app: Mapping[str, str]) -> Child:
+def _proxy(plan: Plan) -> Child:
     port = plan.ports
+    own = {
+        "LAB_ADMIN_PORT": str(port["proxy_admin"]),
+        "LAB_PORT": str(port["elastic"]),
+        "LAB_TARGET_PORT": str(port["elastic_direct"]),
+        "LAB_OTLP_PORT": str(port["otlp_http"]),
+        "LAB_OTLP_TARGET_PORT": str(port["otlp_http_direct"]),
+    }
+    ports = (port["proxy_admin"], port["elastic"], port["otlp_http"])
+    return _python("proxy", ports, {**_secrets(plan), **own})
+
+
+def _otlp(plan: Plan) -> Child:
+    port = plan.ports
+    own = {
+        "LAB_OTLP_HTTP_PORT": str(port["otlp_http_direct"]),
+        "LAB_OTLP_GRPC_PORT": str(port["otlp_grpc"]),
+        "LAB_DATA": str(plan.data / "otlp"),
+    }
+    return _python("otlp", (port["jaeger"], port["otlp_http_direct"], port["otlp_grpc"]), own)
+
+
+def _worker(plan: Plan, app: Mapping[str, str], *, name: str) -> Child:
+    """A search worker; the one that is not the first is there for drills that need two."""
+    is_first, port = name == "worker", plan.ports
+    key = name.replace("-", "_")
+    metrics, http = port[key], port[f"{key}_http"]
     own = {
         "ELASTIC_URL": f"http://127.0.0.1:{port['elastic']}",
         "ELASTIC_INDEX": INDEX,
-        "OUTBOX_METRICS_PORT": str(port["worker"]),
-        "OUTBOX_HTTP_PORT": str(port["worker_http"]),
-        # Wordloom's default is the machine's name, which has no place in evidence.
-        "OUTBOX_WORKER_ID": "worker-1",
         "OUTBOX_POLL_INTERVAL_SECONDS": "0.2",
-        # A drill lasts seconds, so waits are seconds too: rows drain soon after a fault is gone.
-        "OUTBOX_LEASE_SECONDS": "5",
-        "OUTBOX_RECLAIM_INTERVAL_SECONDS": "1",
-        "OUTBOX_MAX_BACKOFF_SECONDS": "4",
+        **_HASTE,
+        **plan.worker_env,
+        "OUTBOX_METRICS_PORT": str(metrics),
+        "OUTBOX_HTTP_PORT": str(http),
+        # Wordloom's default is the machine's name, which has no place in evidence.
+        "OUTBOX_WORKER_ID": "worker-1" if is_first else name,
     }
-    tracing = _tracing(plan, "wordloom-search-outbox-worker")
-    env = {**app, **tracing, **own, **plan.worker_env}
-    ports = (port["worker_http"], port["worker"])
-    ours = _python("worker", ports, env, after=_WORKER_NEEDS)
+    env = {**app, **_tracing(plan, "wordloom-search-outbox-worker"), **own}
+    ours = replace(
+        _python("worker", (http, metrics), env, after=_WORKER_NEEDS),
+        name=name,
+        is_spare=not is_first,
+        scraped="" if is_first else prometheus.spare_target(metrics),
+    )
     if not plan.worker_cmd:
         return ours
-    return replace(ours, argv=plan.worker_cmd, folder=plan.folder)
+    # Somebody else's worker need not answer anything but scrapes.
+    return replace(
+        ours,
+        argv=plan.worker_cmd,
+        folder=plan.folder,
+        ports=(metrics, http),
+        ready=partial(answers, metrics, "/metrics"),
+    )
+
+
+def _chronicle(plan: Plan, app: Mapping[str, str]) -> Child:
+    port = plan.ports
+    own = {
+        "OUTBOX_METRICS_PORT": str(port["chronicle"]),
+        "OUTBOX_HTTP_PORT": str(port["chronicle_http"]),
+        "OUTBOX_WORKER_ID": "chronicle-1",
+        **_HASTE,
+    }
+    env = {**app, **_tracing(plan, "wordloom-chronicle-outbox-worker"), **own}
+    ports = (port["chronicle_http"], port["chronicle"])
+    return _python("chronicle", ports, env, after=_API_NEEDS)
+
+
+# A drill lasts seconds, so waits are seconds too: rows drain soon after a fault is gone.
+_HASTE: Mapping[str, str] = {
+    "OUTBOX_LEASE_SECONDS": "5",
+    "OUTBOX_RECLAIM_INTERVAL_SECONDS": "1",
+    "OUTBOX_MAX_BACKOFF_SECONDS": "4",
+}
+
+
+def _secrets(plan: Plan) -> Mapping[str, str]:
+    return {"LAB_TOKEN": plan.token, "LAB_ID": plan.lab_id}
 
 
 def _tracing(plan: Plan, service: str) -> Mapping[str, str]:
@@ -184,15 +231,15 @@ def _python(
         env={**PLAIN, **default, **env},
         ports=ports,
         after=after,
-        ready=partial(is_healthy, ports[0]) if ports else _at_once,
+        ready=partial(answers, ports[0], "/healthz") if ports else _at_once,
     )
 
 
-def is_healthy(port: int) -> bool:
-    """Does `GET /healthz` answer 200?"""
+def answers(port: int, path: str) -> bool:
+    """Is a GET of this path answered with 200?"""
     connection = HTTPConnection("127.0.0.1", port, timeout=2)
     try:
-        connection.request("GET", "/healthz")
+        connection.request("GET", path)
         return connection.getresponse().status == 200
     except (OSError, HTTPException):
         return False

@@ -12,7 +12,8 @@ from loomtriage.errors import Refused, TriageError
 from loomtriage.lab.alive import wait_gone
 from loomtriage.lab.lock import lock_file
 from loomtriage.lab.patience import Say
-from loomtriage.lab.services import leftovers, services_file
+from loomtriage.lab.servers.prometheus import TARGETS
+from loomtriage.lab.services import ORDERS, leftovers, services_file
 from loomtriage.lab.state import state_file
 
 
@@ -48,9 +49,10 @@ def end_leftovers(root: Path, say: Say) -> None:
 def clear(root: Path) -> None:
     """Remove the data of the lab before and put its logs aside."""
     data = root / "data"
-    for file in (state_file(root), services_file(root)):
+    for file in (state_file(root), services_file(root), root / ORDERS):
         file.unlink(missing_ok=True)
-    shutil.rmtree(data, ignore_errors=True)
+    for folder in (data, root / TARGETS):
+        shutil.rmtree(folder, ignore_errors=True)
     data.mkdir()
     data.chmod(0o711)
     logs = root / "logs"

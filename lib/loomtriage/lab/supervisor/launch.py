@@ -25,7 +25,7 @@ from loomtriage.lab.patience import SILENCE_S, Patience, Say
 from loomtriage.lab.servers.accounts import must_reach
 from loomtriage.lab.servers.postgres import find_server, system_bin, wheel_bin
 from loomtriage.lab.servers.prometheus import find_prometheus
-from loomtriage.lab.services import last_lines, leftovers, services_file, status
+from loomtriage.lab.services import ORDERS, last_lines, leftovers, services_file, status
 from loomtriage.lab.state import LabState, read_state, state_file
 from loomtriage.lab.supervisor import ports as lab_ports
 from loomtriage.lab.supervisor.children import PLAIN
@@ -109,7 +109,7 @@ def down(root: Path, say: Say) -> None:
         say(f"Stopping the lab at {root} (supervisor process {holder})")
         _end_supervisor(holder, say)
     end_leftovers(root, say)
-    for file in (state_file(root), services_file(root), plan_file(root)):
+    for file in (state_file(root), services_file(root), plan_file(root), root / ORDERS):
         file.unlink(missing_ok=True)
     if holder is not None:
         say("The lab is down.")

@@ -5,15 +5,21 @@ from __future__ import annotations
 import os
 import signal
 import subprocess
+from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import MappingProxyType
 
 from loomtriage.errors import TriageError
 from loomtriage.lab.services import ServiceStatus, last_lines
 from loomtriage.lab.supervisor import ports
 from loomtriage.lab.supervisor.children import Child
 from loomtriage.lab.supervisor.processes import Guard, end, spawn
+
+DECLARED: Mapping[str, str] = MappingProxyType({})
+"""No variable differs from what the service's entry in the table says."""
 
 
 class StartFailed(TriageError):
@@ -39,31 +45,48 @@ class Service:
 
     def __init__(self, child: Child, *, folder: Path, guard: Guard) -> None:
         self.child = child
-        self.state = "waiting"
+        self.state = "off" if child.is_spare else "waiting"
+        self.overrides = DECLARED
         self._says = "not started yet"
         self._folder = folder
         self._log = folder / "logs" / f"{child.name}.log"
         self._guard = guard
         self._process: subprocess.Popen[bytes] | None = None
+        self._is_furnished = False
+
+    @property
+    def pid(self) -> int | None:
+        """Its process, which leads the group of all that it started; None before the first."""
+        return self._process.pid if self._process else None
+
+    @property
+    def is_running(self) -> bool:
+        """Whether its process is there, paused or not, as far as was noticed."""
+        return self.state in {"starting", "ready"}
 
     def status(self) -> ServiceStatus:
         """How the service is."""
         return ServiceStatus(
             name=self.child.name,
             port=self.child.ports[0] if self.child.ports else None,
-            pid=self._process.pid if self._process else None,
+            pid=self.pid,
             state=self.state,
             says=self._says,
         )
 
-    def start(self) -> None:
+    def start(self, overrides: Mapping[str, str] = DECLARED) -> None:
         """Start the process.
+
+        Args:
+            overrides: variables that differ from the declared ones, until the next start.
 
         Raises:
             StartFailed: there is no such program, or it may not be run.
         """
+        self.overrides = dict(overrides)
+        child = replace(self.child, env={**self.child.env, **overrides})
         try:
-            self._process = spawn(self.child, log=self._log, folder=self._folder)
+            self._process = spawn(child, log=self._log, folder=self._folder)
         except (OSError, subprocess.SubprocessError) as error:
             message = f"{self.child.name} cannot be started: {error}."
             raise StartFailed(message, log=self._log) from error
@@ -86,7 +109,9 @@ class Service:
         ):
             self.must_live()
             return False
-        self.child.furnish()
+        if not self._is_furnished:
+            self.child.furnish()
+            self._is_furnished = True
         self.state, self._says = "ready", f"since {datetime.now(UTC):%H:%M:%S} UTC"
         return True
 
@@ -105,7 +130,7 @@ class Service:
 
     def died(self) -> bool:
         """Has the process ended since the last question? Then the service is dead."""
-        if self._process is None or self.state in {"dead", "stopped"}:
+        if self._process is None or not self.is_running:
             return False
         code = self._process.poll()
         if code is None:
@@ -119,11 +144,17 @@ class Service:
 
     def end(self) -> None:
         """End the process, if there is one, and wait for its end."""
-        if self._process is None or self.state == "dead":
+        if self._process is None or not self.is_running:
             return
         end(self._process, self.child.stop_signal)
         self._guard.remove(self._process.pid)
         self.state, self._says = "stopped", _ending(self._process.returncode)
+
+    def wake(self) -> None:
+        """Let it run on when somebody paused it."""
+        if self._process is not None and self.is_running:
+            with suppress(OSError):
+                os.killpg(self._process.pid, signal.SIGCONT)
 
 
 def _ending(code: int) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.gc_collector import GCCollector
@@ -87,16 +87,17 @@ class Meters:
         return {name: value for name, value in {**self._bound, **labels}.items() if name in wanted}
 
 
-def warm_worker(meters: Meters) -> None:
+def warm_worker(meters: Meters, *, ops: Sequence[str] = ("upsert", "delete")) -> None:
     """Make the series appear that Wordloom's worker shows before anything happened.
 
     A real reason still appears from nothing: nobody can list what has not gone wrong yet.
     """
-    for op in ("upsert", "delete"):
+    for op in ops:
         meters.add("processed", 0, op=op)
         for metric in ("failed", "retry_scheduled", "terminal_failed"):
             meters.add(metric, 0, op=op, reason="none")
-    meters.add("idempotent_noop", 0, op="delete", reason="es_404")
+    if "delete" in ops:
+        meters.add("idempotent_noop", 0, op="delete", reason="es_404")
     meters.add("contention", 0, reason="db_contention")
     for metric in ("owner_mismatch", "reclaimed", "trace_export_failures"):
         meters.add(metric, 0)

@@ -16,7 +16,9 @@ from opentelemetry.context import Context
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 from opentelemetry.trace.span import TraceState
 
-MEMBER = "wordloom"
+from loomtriage.contract.keys import TRACESTATE_MEMBER
+
+MEMBER = TRACESTATE_MEMBER
 MAX_ID_CHARS = 128
 """Width of `chronicle_events.correlation_id`."""
 MAX_MEMBER_CHARS = 256

@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from opentelemetry import trace
 
 from loomtriage.contract.keys import Result
+from loomtriage.lab.outbox.batch import Batch
 from loomtriage.lab.outbox.claims import OutboxRow
 from loomtriage.lab.outbox.failures import failure_class, of_exception, single
-from loomtriage.lab.outbox.settle import Attempt
+from loomtriage.lab.outbox.settle import Attempt, unknown_op
 from loomtriage.lab.telemetry.meters import Meters
-from loomtriage.lab.worker.batch import Batch, Desk
+from loomtriage.lab.worker.documents import Documents
 from loomtriage.lab.worker.es_client import BulkItem
-from loomtriage.lab.worker.projection import attempt_of, doc_id, unknown_op
+from loomtriage.lab.worker.projection import attempt_of, doc_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,8 +31,9 @@ class Prepared:
 class Bulk:
     """One request a batch."""
 
-    def __init__(self, desk: Desk, meters: Meters) -> None:
-        self._desk = desk
+    def __init__(self, documents: Documents, meters: Meters) -> None:
+        self._documents = documents
+        self._desk = documents.desk
         self._meters = meters
 
     def process(self, batch: Batch) -> None:
@@ -50,16 +52,16 @@ class Bulk:
                 desk.held.drop([row])
 
     def _prepare(self, batch: Batch) -> Prepared:
-        desk = self._desk
+        documents = self._documents
         writes: list[tuple[OutboxRow, BulkItem]] = []
         already: list[tuple[OutboxRow, Attempt]] = []
         for row in batch.rows:
             if row.op not in ("upsert", "delete"):
                 already.append((row, unknown_op(row)))
                 continue
-            source = desk.source_of(row) if row.op == "upsert" else None
+            source = documents.source_of(row) if row.op == "upsert" else None
             if row.op == "upsert" and source is None:
-                desk.report_missing(row, batch_id=batch.id)
+                documents.report_missing(row, batch_id=batch.id)
                 already.append((row, Attempt()))
                 continue
             version = row.event_version if source is None else source.event_version
@@ -75,7 +77,7 @@ class Bulk:
         self._desk.claims.renew([row.id for row in rows])
         started = time.monotonic()
         try:
-            answers = self._desk.elastic.bulk(items)
+            answers = self._documents.elastic.bulk(items)
             attempts = [attempt_of(row, said) for row, said in zip(rows, answers, strict=True)]
         except Exception as error:  # noqa: BLE001  every failure of a request has a reason
             attempts = [Attempt(failure=of_exception(error))] * len(rows)

@@ -1,16 +1,14 @@
-"""Search projection: what an answer means for a row, and how a batch is written row by row."""
+"""Search projection: what an answer means for a row, and how one row becomes one document."""
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 
-from opentelemetry import trace
-from opentelemetry.context import Context
-
-from loomtriage.lab.outbox.claims import OutboxRow, Standing
-from loomtriage.lab.outbox.failures import Failure, of_exception, of_status
-from loomtriage.lab.outbox.settle import Attempt, Settled
-from loomtriage.lab.worker.batch import Batch, Desk
+from loomtriage.lab.outbox.batch import Batch
+from loomtriage.lab.outbox.claims import OutboxRow
+from loomtriage.lab.outbox.failures import of_status
+from loomtriage.lab.outbox.settle import Attempt, unknown_op
+from loomtriage.lab.worker.documents import Documents
 from loomtriage.lab.worker.es_client import Answer
 
 
@@ -29,55 +27,18 @@ def attempt_of(row: OutboxRow, answer: Answer) -> Attempt:
     return Attempt(status=status, failure=of_status(status, error=answer.error))
 
 
-def unknown_op(row: OutboxRow) -> Attempt:
-    """The attempt at a row whose op does not exist."""
-    return Attempt(failure=Failure(reason="unknown_op", error=f"unknown_op: {row.op[:20]!r}"))
+def search_attempt(documents: Documents) -> Callable[[Batch, OutboxRow], Attempt]:
+    """One request for one row."""
 
+    def attempt(batch: Batch, row: OutboxRow) -> Attempt:
+        if row.op == "delete":
+            return attempt_of(row, documents.elastic.delete(doc_id(row), version=row.event_version))
+        if row.op != "upsert":
+            return unknown_op(row)
+        source = documents.source_of(row)
+        if source is None:
+            documents.report_missing(row, batch_id=batch.id)
+            return Attempt()
+        return attempt_of(row, documents.elastic.put(doc_id(row), source))
 
-class PerEvent:
-    """One request a row, several rows at a time when concurrency allows.
-
-    No two rows of a batch belong to one entity (claims sees to that), so threads cannot reorder.
-    """
-
-    def __init__(self, desk: Desk, *, concurrency: int) -> None:
-        self._desk = desk
-        self._concurrency = concurrency
-
-    def process(self, batch: Batch) -> None:
-        """Process a batch; rows not begun when the worker should stop are given back."""
-        with self._desk.batch_span(batch, mode="per_event", partial=None) as settled:
-            parent = trace.set_span_in_context(trace.get_current_span())
-            with ThreadPoolExecutor(self._concurrency, thread_name_prefix="row") as pool:
-                found = pool.map(lambda row: self._one(batch, row, parent=parent), batch.rows)
-                settled.extend(one for one in found if one is not None)
-
-    def _one(self, batch: Batch, row: OutboxRow, *, parent: Context) -> Settled | None:
-        desk = self._desk
-        try:
-            if desk.stop.is_set():
-                desk.claims.release([row.id])
-                return None
-            with desk.row_span(batch, row, parent=parent):
-                standing = desk.claims.standing(row.id)
-                if standing is not Standing.MINE:
-                    return desk.settler.lost(row, standing, batch_id=batch.id)
-                attempt = self._attempt(batch, row)
-                return desk.settler.settle(row, attempt, batch_id=batch.id)
-        finally:
-            desk.held.drop([row])
-
-    def _attempt(self, batch: Batch, row: OutboxRow) -> Attempt:
-        desk = self._desk
-        try:
-            if row.op == "delete":
-                return attempt_of(row, desk.elastic.delete(doc_id(row), version=row.event_version))
-            if row.op != "upsert":
-                return unknown_op(row)
-            source = desk.source_of(row)
-            if source is None:
-                desk.report_missing(row, batch_id=batch.id)
-                return Attempt()
-            return attempt_of(row, desk.elastic.put(doc_id(row), source))
-        except Exception as error:  # noqa: BLE001  every failure of an attempt has a reason
-            return Attempt(failure=of_exception(error))
+    return attempt

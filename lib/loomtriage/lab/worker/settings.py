@@ -1,53 +1,30 @@
-"""Worker settings: Wordloom's own environment variables, read once and checked."""
+"""Worker settings: what the search worker reads beside what every outbox worker does."""
 
 from __future__ import annotations
 
-import os
-import socket
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from loomtriage.errors import UsageError
-from loomtriage.lab.db_sessions import plain_dsn
-from loomtriage.lab.outbox.backoff import RetryPolicy
+from loomtriage.lab.outbox.settings import Defaults, OutboxSettings, flag, read_outbox
+
+DEFAULTS = Defaults(metrics_port=9108, batch_size=100, poll_s=1.0, max_backoff_s=30.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerSettings:
-    """One worker's settings; seconds carry `_s`.
+    """One search worker's settings.
 
     Attributes:
-        dsn: PostgreSQL address for psycopg; holds a password, never log it.
-        env: what the database must say it is; empty takes its word.
+        outbox: what every outbox worker has.
         is_bulk: send bulk requests instead of one request a row.
         is_es_required: /readyz asks Elasticsearch too.
-        broken_claim_s: experiment: pause inside a claim without lock, None for a sound claim.
-        process_sleep_s: experiment: pause between claim and processing.
     """
 
-    dsn: str
-    env: str
+    outbox: OutboxSettings
     elastic_url: str
     index: str
-    metrics_port: int
-    http_port: int
-    worker_id: str
-    batch_size: int
-    concurrency: int
-    poll_s: float
     is_bulk: bool
-    lease_s: float
-    max_processing_s: float
-    reclaim_interval_s: float
-    retry: RetryPolicy
-    shutdown_grace_s: float
-    max_silence_s: float
-    ping_interval_s: float
-    ping_failures_before_draining: int
     is_es_required: bool
-    log_level: str
-    broken_claim_s: float | None
-    process_sleep_s: float
 
 
 def read_settings(env: Mapping[str, str]) -> WorkerSettings:
@@ -56,70 +33,10 @@ def read_settings(env: Mapping[str, str]) -> WorkerSettings:
     Raises:
         UsageError: a variable is missing or is not what it should be.
     """
-    metrics_port = int(_number(env, "OUTBOX_METRICS_PORT", 9108))
-    lease_s = _number(env, "OUTBOX_LEASE_SECONDS", 30.0, least=0.2)
-    size_name = "OUTBOX_BULK_SIZE" if env.get("OUTBOX_BULK_SIZE") else "OUTBOX_BATCH_SIZE"
     return WorkerSettings(
-        dsn=plain_dsn(env.get("DATABASE_URL", "")),
-        env=env.get("WORDLOOM_ENV", "").strip(),
+        outbox=read_outbox(env, DEFAULTS),
         elastic_url=env.get("ELASTIC_URL") or "http://localhost:9200",
         index=env.get("ELASTIC_INDEX") or "wordloom-search-index",
-        metrics_port=metrics_port,
-        http_port=int(_number(env, "OUTBOX_HTTP_PORT", metrics_port + 2)),
-        worker_id=(env.get("OUTBOX_WORKER_ID") or f"{socket.gethostname()}:{os.getpid()}")[:120],
-        batch_size=int(_number(env, size_name, 100, least=1)),
-        concurrency=int(_number(env, "OUTBOX_CONCURRENCY", 1, least=1)),
-        poll_s=_poll_s(env),
-        is_bulk=_flag(env, "OUTBOX_USE_ES_BULK"),
-        lease_s=lease_s,
-        max_processing_s=_number(env, "OUTBOX_MAX_PROCESSING_SECONDS", max(300.0, 10 * lease_s)),
-        reclaim_interval_s=_number(env, "OUTBOX_RECLAIM_INTERVAL_SECONDS", 5.0, least=0.1),
-        retry=_retry(env),
-        shutdown_grace_s=_number(env, "OUTBOX_SHUTDOWN_GRACE_SECONDS", 25.0),
-        max_silence_s=_number(env, "OUTBOX_HEALTH_MAX_SILENCE_SECONDS", 10.0, least=0.1),
-        ping_interval_s=_number(env, "OUTBOX_DB_PING_INTERVAL_SECONDS", 1.0, least=0.1),
-        ping_failures_before_draining=int(
-            _number(env, "OUTBOX_DB_PING_FAILS_BEFORE_DRAINING", 3, least=1)
-        ),
-        is_es_required=_flag(env, "OUTBOX_REQUIRE_ES_READY"),
-        log_level=env.get("LOG_LEVEL") or "INFO",
-        broken_claim_s=_number(env, "OUTBOX_EXPERIMENT_BREAK_CLAIM_SLEEP_SECONDS", 0.2)
-        if _flag(env, "OUTBOX_EXPERIMENT_BREAK_CLAIM")
-        else None,
-        process_sleep_s=_number(env, "OUTBOX_EXPERIMENT_PROCESS_SLEEP_SECONDS", 0.0),
+        is_bulk=flag(env, "OUTBOX_USE_ES_BULK"),
+        is_es_required=flag(env, "OUTBOX_REQUIRE_ES_READY"),
     )
-
-
-def _poll_s(env: Mapping[str, str]) -> float:
-    if env.get("OUTBOX_POLL_INTERVAL_MS"):
-        return _number(env, "OUTBOX_POLL_INTERVAL_MS", 0, least=10) / 1000
-    return _number(env, "OUTBOX_POLL_INTERVAL_SECONDS", 1.0, least=0.01)
-
-
-def _retry(env: Mapping[str, str]) -> RetryPolicy:
-    return RetryPolicy(
-        base_s=_number(env, "OUTBOX_BASE_BACKOFF_SECONDS", 0.5),
-        max_s=_number(env, "OUTBOX_MAX_BACKOFF_SECONDS", 30.0),
-        max_attempts=int(_number(env, "OUTBOX_MAX_ATTEMPTS", 10, least=1)),
-        is_terminal_on_transient=_flag(env, "OUTBOX_TERMINAL_ON_TRANSIENT"),
-    )
-
-
-def _number(env: Mapping[str, str], name: str, default: float, *, least: float = 0.0) -> float:
-    text = env.get(name, "").strip()
-    if not text:
-        return default
-    try:
-        value = float(text)
-    except ValueError:
-        value = float("nan")
-    if not least <= value < float("inf"):
-        raise UsageError(
-            f"{name} is {text!r}, not a number of at least {least:g}.",
-            hint="Correct the variable, or unset it to take the default.",
-        )
-    return value
-
-
-def _flag(env: Mapping[str, str], name: str) -> bool:
-    return env.get(name, "").strip().lower() in {"1", "true", "yes", "on"}

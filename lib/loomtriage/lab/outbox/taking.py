@@ -13,11 +13,11 @@ from opentelemetry.trace import Span, Status, StatusCode, Tracer, use_span
 
 from loomtriage.contract.keys import Result
 from loomtriage.contract.spans import CLAIM
+from loomtriage.lab.outbox.batch import Batch, Held
 from loomtriage.lab.outbox.claims import Claims, OutboxRow
 from loomtriage.lab.outbox.failures import LOCKED, of_exception
 from loomtriage.lab.telemetry.jsonlog import EventLog
 from loomtriage.lab.telemetry.meters import Meters
-from loomtriage.lab.worker.batch import Batch, Held
 
 STARVED_CHECK_S = 0.5
 

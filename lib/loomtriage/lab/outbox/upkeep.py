@@ -10,11 +10,11 @@ import math
 import time
 from dataclasses import dataclass, field
 
+from loomtriage.lab.outbox.batch import Held
 from loomtriage.lab.outbox.claims import Backlog, Claims
+from loomtriage.lab.outbox.runtime import Runtime
 from loomtriage.lab.telemetry.jsonlog import EventLog, one_line
 from loomtriage.lab.telemetry.meters import Meters
-from loomtriage.lab.worker.batch import Held
-from loomtriage.lab.worker.runtime import Runtime
 
 GAUGE_INTERVAL_S = 1.0
 

@@ -35,7 +35,7 @@ class Runtime:
     Args:
         max_silence_s: a loop silent for longer counts as dead.
         failures_before_draining: failed pings in a row after which nothing is claimed.
-        ping_elastic: why Elasticsearch is unready, empty when it is ready or not asked.
+        ping_target: why what the worker writes to is unready, empty when it is ready or not asked.
     """
 
     def __init__(
@@ -45,13 +45,13 @@ class Runtime:
         worker_id: str,
         max_silence_s: float,
         failures_before_draining: int,
-        ping_elastic: Callable[[], str],
+        ping_target: Callable[[], str],
     ) -> None:
         self.stop = threading.Event()
         self._facts = {"projection": projection, "worker_id": worker_id}
         self._max_silence_s = max_silence_s
         self._limit = failures_before_draining
-        self._ping_elastic = ping_elastic
+        self._ping_target = ping_target
         self._guard = threading.Lock()
         self._beat_at = time.monotonic()
         self._failures = 0
@@ -101,14 +101,14 @@ class Runtime:
         return self._health(reason)
 
     def readyz(self) -> Health:
-        """May it be given work: running, database and, where asked for, Elasticsearch healthy."""
+        """May it be given work: running, the database healthy, and its target where asked for."""
         reason: str | None = None
         if self.state is not WorkerState.RUNNING:
             reason = "draining"
         elif self._last_error:
             reason = "db_unhealthy"
         else:
-            reason = self._ping_elastic() or None
+            reason = self._ping_target() or None
         return self._health(reason)
 
     def _silent_s(self) -> float:

@@ -7,34 +7,43 @@ import os
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-import httpx
-
+from loomtriage.lab.outbox.batch import Batch, Desk
 from loomtriage.lab.outbox.failures import LOCKED
+from loomtriage.lab.outbox.runtime import Runtime, WorkerState, every
+from loomtriage.lab.outbox.settings import OutboxSettings
+from loomtriage.lab.outbox.taking import Taker
+from loomtriage.lab.outbox.upkeep import GAUGE_INTERVAL_S, Upkeep
 from loomtriage.lab.telemetry.jsonlog import one_line
 from loomtriage.lab.telemetry.meters import Meters
-from loomtriage.lab.worker.batch import Batch, Desk
-from loomtriage.lab.worker.runtime import Runtime, WorkerState, every
-from loomtriage.lab.worker.settings import WorkerSettings
-from loomtriage.lab.worker.taking import Taker
-from loomtriage.lab.worker.upkeep import GAUGE_INTERVAL_S, Upkeep
 
 TROUBLE_PAUSE_S = 1.0
-INDEX_CHECK_S = 5.0
+
+
+def _nothing() -> None:
+    return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Worker:
-    """One search worker, its parts joined; `run` is its loop."""
+    """One worker, its parts joined; `run` is its loop.
 
-    settings: WorkerSettings
+    Attributes:
+        process: works a batch off.
+        side_jobs: interval in seconds and action of the projection's own upkeep, by name.
+        close_target: closes what the projection writes to.
+    """
+
+    settings: OutboxSettings
     runtime: Runtime
     taker: Taker
     desk: Desk
     upkeep: Upkeep
     meters: Meters
     process: Callable[[Batch], None]
+    side_jobs: Mapping[str, tuple[float, Callable[[], None]]] = field(default_factory=dict)
+    close_target: Callable[[], None] = _nothing
 
     def run(self) -> None:
         """Claim and process until asked to stop; no exception ends the loop."""
@@ -73,7 +82,7 @@ class Worker:
             "gauges": (gauges_s, self.upkeep.refresh),
             "lease": (self.settings.lease_s / 3, self.upkeep.renew),
             "ping": (self.settings.ping_interval_s, self.upkeep.ping),
-            "index": (INDEX_CHECK_S, self._ensure_index),
+            **self.side_jobs,
         }
         for name, (interval_s, action) in jobs.items():
             every(
@@ -83,16 +92,6 @@ class Worker:
                 stop=self.runtime.stop,
                 on_trouble=self.upkeep.trouble,
             )
-
-    def _ensure_index(self) -> None:
-        try:
-            is_new = self.desk.elastic.ensure_index()
-        except httpx.HTTPError as error:
-            # Elasticsearch being away is told by the rows; here it only delays a new index.
-            self.desk.log.emit(logging.DEBUG, "outbox.index_unknown", error=one_line(error))
-            return
-        if is_new:
-            self.desk.log.emit(logging.INFO, "outbox.index_made", es_index=self.settings.index)
 
     def stop_within_grace(self) -> None:
         """End the process by force when the batch in hand outlives the grace; free its rows."""
@@ -111,5 +110,5 @@ class Worker:
         released = self.desk.claims.release(self.desk.held.ids())
         self.desk.log.emit(logging.INFO, "worker.stopped", released=released)
         self.runtime.ended()
-        self.desk.elastic.close()
+        self.close_target()
         self.desk.sessions.close()

@@ -10,12 +10,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.trace import Status, StatusCode, Tracer
-from psycopg.rows import class_row
 
-from loomtriage.contract.keys import SEARCH, Result
+from loomtriage.contract.keys import Result
 from loomtriage.contract.spans import BATCH, OBS_SCHEMA, ROW
 from loomtriage.lab.db_sessions import Sessions
 from loomtriage.lab.outbox.claims import Claims, OutboxRow
@@ -23,10 +21,6 @@ from loomtriage.lab.outbox.failures import of_exception, single, summarise
 from loomtriage.lab.outbox.settle import Settled, Settler, mark_span, op_label
 from loomtriage.lab.telemetry.jsonlog import EventLog
 from loomtriage.lab.telemetry.trace_context import correlation_of, link_of, parent_of
-from loomtriage.lab.worker.es_client import ElasticClient, SourceRow
-
-_SOURCE = """SELECT entity_type, entity_id, library_id, text, snippet, rank_score, created_at,
-    updated_at, event_version FROM search_index WHERE entity_type = %s AND entity_id = %s"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,13 +61,12 @@ class Held:
             return sorted(self._ids)
 
 
-def identity_of(*, env: str, worker_id: str, index: str) -> dict[str, str]:
-    """The attributes that every span of a search worker carries."""
+def identity_of(*, projection: str, env: str, worker_id: str) -> dict[str, str]:
+    """The attributes that every span of a worker carries."""
     return {
         "wordloom.env": env,
-        "wordloom.projection": SEARCH,
+        "wordloom.projection": projection,
         "wordloom.worker_id": worker_id,
-        "wordloom.es_index": index,
         "wordloom.obs_schema": OBS_SCHEMA,
     }
 
@@ -117,17 +110,16 @@ def result_of(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Desk:
-    """What both modes of the projection work with.
+    """What a projection works with, whatever it projects.
 
     Attributes:
-        identity: attributes of every span, as of `identity_of`.
+        identity: attributes of every span: those of `identity_of`, and the projection's own.
         held: rows whose lease is being renewed.
         stop: set when the worker should begin no further row.
     """
 
     sessions: Sessions
     claims: Claims
-    elastic: ElasticClient
     settler: Settler
     tracer: Tracer
     log: EventLog
@@ -197,30 +189,3 @@ class Desk:
                 reason = of_exception(error).reason
                 mark_span(Settled(result=Result.RETRY, reason=reason), status=None, failure=None)
                 raise
-
-    def source_of(self, row: OutboxRow) -> SourceRow | None:
-        """The search row that an upsert projects, None when there is none."""
-        with (
-            self.sessions.borrow() as connection,
-            connection.cursor(row_factory=class_row(SourceRow)) as cursor,
-        ):
-            return cursor.execute(_SOURCE, (row.entity_type, row.entity_id)).fetchone()
-
-    def report_missing(self, row: OutboxRow, *, batch_id: str) -> None:
-        """Say why a row is acknowledged without a write: its search row is not there.
-
-        Gone with a delete that follows is ordinary; gone without one is a finding.
-        """
-        is_overtaken = self.claims.is_overtaken(row)
-        name = "outbox.row_overtaken" if is_overtaken else "outbox.source_row_missing"
-        trace.get_current_span().set_attribute(f"wordloom.{name.partition('.')[2]}", value=True)
-        self.log.emit(
-            logging.INFO if is_overtaken else logging.WARNING,
-            name,
-            outbox_event_id=str(row.id),
-            entity_type=row.entity_type,
-            entity_id=str(row.entity_id),
-            correlation_id=correlation_of(row.tracestate) or None,
-            claim_batch_id=batch_id,
-            op=op_label(row),
-        )

@@ -1,0 +1,1 @@
+"""The chronicle worker: carries events to the readable chronicle, inside the database."""

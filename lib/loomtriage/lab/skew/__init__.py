@@ -1,0 +1,1 @@
+"""Skew: a folder for PYTHONPATH that gives a Python process another wall clock."""
