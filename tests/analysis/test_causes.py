@@ -171,3 +171,13 @@ def test_what_chance_explains_names_no_cause(metric):
     """A counter that is always busy is no fault when it is a little busier."""
     assert decide(replace(QUIET, extra={metric: (107.0, 100.0)})) == ()
     assert decide(replace(QUIET, extra={metric: (200.0, 100.0)})) != ()
+
+
+def test_a_span_that_missed_its_outcome_agrees_with_a_partial_bulk():
+    """The complaint in the log is a second signal beside the counters, and only for that cause."""
+    blamed = {"blames": (blame("es_4xx", "failed", 1.0),), "outcomes_lost": 5}
+    named = decide(replace(QUIET, **blamed, bulk={"partial": 1.0}))[0]
+    assert named.legs == ("metrics", "logs")
+    alone = decide(replace(QUIET, **{**blamed, "outcomes_lost": 0}, bulk={"partial": 1.0}))[0]
+    assert alone.legs == ("metrics",)
+    assert decide(replace(QUIET, **blamed)) == ()

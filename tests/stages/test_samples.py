@@ -15,14 +15,13 @@ pytestmark = [
     pytest.mark.skipif(not SAMPLES.is_dir(), reason="Wordloom's sample runs are not here"),
 ]
 
-# What the evidence allows: one bulk item with nobody but the counters to say so, and a version
-# that no signal names, stay `unknown`.
+# What the evidence allows: a version that no signal names stays `unknown`.
 ANSWERS = {
     "collector_down": {"collector_down"},
     "db_claim_contention": {"db_contention"},
     "duplicate_delivery": {"duplicate_delivery"},
     "es_429_inject": {"es_429"},
-    "es_bulk_partial": {"unknown"},
+    "es_bulk_partial": {"es_bulk_partial"},
     "es_down_connect": {"es_down"},
     "es_write_block_4xx": {"es_write_block"},
     "projection_version": {"unknown"},
@@ -30,7 +29,6 @@ ANSWERS = {
 }
 
 WHY = {
-    "es_bulk_partial": {"evidence", "only", "metrics", "foreign", "truncated"},
     "projection_version": {"baseline", "version", "names"},
 }
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from loomtriage.analysis.conclusion import Conclusion, Signature, conclude_from
 from loomtriage.analysis.facts import Facts
 
@@ -93,9 +95,13 @@ def bulk_partial(facts: Facts) -> Conclusion | None:
     blames = facts.blamed("mapping_conflict", "es_4xx", result="failed")
     if partial < 1 or not blames:
         return None
-    because = (f"{partial:.0f} bulk requests ended partial",)
+    because = [f"{partial:.0f} bulk requests ended partial"]
+    if facts.outcomes_lost:
+        because.append(f"{facts.outcomes_lost} lines say that a bulk span missed its outcome")
     rejected = ("es_poison_4xx: items failed inside requests whose other items succeeded",)
-    return conclude_from(PARTIAL, facts, blames, because=because, rejected=rejected)
+    found = conclude_from(PARTIAL, facts, blames, because=tuple(because), rejected=rejected)
+    agree = "logs" not in found.legs and facts.outcomes_lost
+    return replace(found, legs=(*found.legs, "logs")) if agree else found
 
 
 def poison(facts: Facts) -> Conclusion | None:

@@ -18,6 +18,9 @@ from loomtriage.contract import catalogue
 from loomtriage.contract.reasons import canonical, is_known
 
 _RECLAIMED = re.compile(r"^Reclaimed (\d{1,6}) stuck outbox events")
+# Bulk workers that finish their span before they write down how a request ended (in part, mostly)
+# leave nothing of it in the trace, and this complaint of the tracing library in the log.
+_OUTCOME_LOST = "Setting attribute on ended span"
 EXPORTER_EVENTS = frozenset({"tracing.exporter_unreachable", "tracing.export_failed"})
 EXTRA = (
     "owner_mismatch",
@@ -86,6 +89,7 @@ class Facts:
         spoken, written: what spans and what log lines say of failing attempts.
         traces, lines: spans and lines in the window, None when the signal is missing.
         exporter_lost: lines that say the trace exporter cannot reach its collector.
+        outcomes_lost: lines that say a span was finished before its outcome was written down.
         quiet: the end of the window without spans, though work went on.
         stuck: highest stuck gauge in the window, where it left its baseline.
         expired: claimed rows in the outbox whose lease ran out before the window's end.
@@ -107,6 +111,7 @@ class Facts:
     traces: int | None = None
     lines: int | None = None
     exporter_lost: int = 0
+    outcomes_lost: int = 0
     quiet: Silence = NONE
     stuck: float = 0.0
     expired: int = 0
@@ -164,6 +169,7 @@ def gather(
         traces=None if seen.spans is None else len(seen.spans),
         lines=None if seen.lines is None else len(seen.lines),
         exporter_lost=0 if seen.lines is None else _exporter_lost(seen.lines),
+        outcomes_lost=0 if seen.lines is None else _outcomes_lost(seen.lines),
         quiet=still.spans if still else NONE,
         mute=still.files if still else (),
         stuck=stuck,
@@ -250,6 +256,10 @@ def _unharmed(increases: Increases, blames: Iterable[Blame]) -> tuple[str, ...]:
 
 def _exporter_lost(lines: pd.DataFrame) -> int:
     return int(lines["event"].isin(EXPORTER_EVENTS).sum())
+
+
+def _outcomes_lost(lines: pd.DataFrame) -> int:
+    return int(lines["message"].astype(str).str.startswith(_OUTCOME_LOST).sum())
 
 
 def _reclaimed(lines: pd.DataFrame) -> int:
