@@ -19,7 +19,6 @@ from tests.lab.services import until
 from tests.sources.runs import MINE, line, run
 
 EXAMPLE = "example:es_down"
-WAYS = ("correlation_id", "trace_id", "outbox_event_id")
 
 
 @pytest.fixture(scope="module")

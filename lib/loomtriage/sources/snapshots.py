@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from loomtriage.sources.files import read_file
-from loomtriage.sources.scrape import SampleKey, Scrape, read_scrape
 from loomtriage.sources.sample_series import COUNTER_ENDINGS
+from loomtriage.sources.scrape import SampleKey, Scrape, read_scrape
 from loomtriage.sources.tape import Unreadable
 
 MAX_SCRAPE_BYTES = 8 * 1024 * 1024
@@ -28,13 +28,14 @@ class Process:
     Attributes:
         name: `worker`, `worker1`, `worker-v1`: the instance of its series.
         before, after: the two scrapes, None where none was stored.
-        trouble: why one is missing.
+        trouble: why one is missing; `missing` is that in one word, empty when none is.
     """
 
     name: str
     before: Scrape | None
     after: Scrape | None
     trouble: tuple[str, ...]
+    missing: str = ""
 
     @property
     def births(self) -> tuple[float, ...]:
@@ -65,8 +66,8 @@ class Times:
 def read_processes(folder: Path) -> tuple[Process, ...]:
     """All processes that `_metrics` speaks of, by name; a folder that is not there has none."""
     scrapes: dict[str, dict[str, Scrape | None]] = {}
-    trouble: dict[str, list[str]] = {}
-    for path in sorted(folder.iterdir()) if folder.is_dir() else ():
+    trouble: dict[str, list[Unreadable]] = {}
+    for path in _listed(folder):
         match = _FILE.match(path.name)
         if match is None:
             continue
@@ -74,21 +75,40 @@ def read_processes(folder: Path) -> tuple[Process, ...]:
         name = f"worker-{suffix}" if suffix.startswith("v") else f"worker{suffix}"
         scrapes.setdefault(name, {})[when] = None
         try:
-            data = read_file(path, max_bytes=MAX_SCRAPE_BYTES).data
-            scrapes[name][when] = read_scrape(data)
+            scrapes[name][when] = _scrape(path)
         except Unreadable as bad:
-            trouble.setdefault(name, []).append(f"{name} {when}: {bad.hint}")
-        except OSError as error:
-            trouble.setdefault(name, []).append(f"{name} {when}: {error.strerror or error}")
+            said = Unreadable(bad.missing, f"{name} {when}: {bad.hint}")
+            trouble.setdefault(name, []).append(said)
     return tuple(
         Process(
             name=name,
             before=found.get("before"),
             after=found.get("after"),
-            trouble=tuple(trouble.get(name, ())),
+            trouble=tuple(bad.hint for bad in trouble.get(name, ())),
+            missing=next((bad.missing for bad in trouble.get(name, ())), ""),
         )
         for name, found in sorted(scrapes.items())
     )
+
+
+def _listed(folder: Path) -> list[Path]:
+    """What stands in the folder; a folder that cannot be listed has scrapes that cannot be read."""
+    try:
+        return sorted(folder.iterdir())
+    except FileNotFoundError:
+        return []
+    except OSError:
+        return [folder / f"metrics-{when}.txt" for when in ("before", "after")]
+
+
+def _scrape(path: Path) -> Scrape:
+    try:
+        read = read_file(path, max_bytes=MAX_SCRAPE_BYTES)
+    except OSError as error:
+        raise Unreadable("refused", error.strerror or str(error)) from None
+    if read.cut:
+        raise Unreadable("too_large", f"The scrape is larger than {MAX_SCRAPE_BYTES} bytes.")
+    return read_scrape(read.data)
 
 
 def estimate(process: Process, *, last_seen: float, not_after: float) -> Times | None:
