@@ -7,7 +7,7 @@ import pytest
 from loomtriage.analysis.causes import decide
 from loomtriage.analysis.facts import Facts, Seen, gather
 from loomtriage.analysis.increases import measure
-from loomtriage.contract.keys import CHRONICLE
+from loomtriage.contract.keys import CHRONICLE, SEARCH
 from tests.make import BASELINE, WINDOW, column, line, lines, metrics, ramp, span, spans
 
 OK = {column("processed", op="upsert"): ramp(300, 300)}
@@ -91,3 +91,21 @@ def test_the_status_tells_a_mapping_conflict_from_a_write_block(status, cause):
     told = lines(line("x", fields={"http_status": status}))
     (found,) = decide(facts(OK, refused, seen=Seen(lines=told)))
     assert (found.cause, found.legs) == (cause, ("metrics", "logs"))
+
+
+def test_a_counter_tells_in_which_projection_it_rose():
+    """Only where it grew beyond its baseline; what stands still has no place."""
+    still = {column("owner_mismatch", projection=CHRONICLE): ramp(9, 9)}
+    found = facts(OK, STUCK, still).places
+    assert found["reclaimed"] == (SEARCH,)
+    assert found["owner_mismatch"] == ()
+
+
+def test_the_projection_of_a_version_is_told_by_who_names_it():
+    """Lines without a version do not count."""
+    told = lines(
+        line("a", fields={"projection_version": 2, "projection": "chronicle"}),
+        line("b", fields={"projection": "search"}),
+    )
+    found = facts(OK, seen=Seen(spans=spans(), lines=told)).places
+    assert found["projection_version"] == (CHRONICLE,)

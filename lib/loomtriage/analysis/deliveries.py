@@ -51,13 +51,24 @@ def deliveries(spans: pd.DataFrame | None, lines: pd.DataFrame | None) -> Delive
 
 def versions(spans: pd.DataFrame | None, lines: pd.DataFrame | None) -> dict[str, dict[str, int]]:
     """How often spans (`traces`) and lines (`logs`) of one window name a version of the rule."""
-    told: dict[str, Iterable[Mapping[str, object]]] = {
-        "traces": [] if spans is None else spans["attributes"],
-        "logs": [] if lines is None else lines["fields"],
-    }
     return {
         leg: dict(Counter(found for one in many if (found := _first(one, _VERSION))))
-        for leg, many in told.items()
+        for leg, many in _told(spans, lines).items()
+    }
+
+
+def versioned(spans: pd.DataFrame | None, lines: pd.DataFrame | None) -> tuple[str, ...]:
+    """Projections whose spans or lines name a version of their rule, sorted."""
+    told = [one for many in _told(spans, lines).values() for one in many if _first(one, _VERSION)]
+    return tuple(sorted({read_key("projection", one) for one in told} - {""}))
+
+
+def _told(
+    spans: pd.DataFrame | None, lines: pd.DataFrame | None
+) -> dict[str, Iterable[Mapping[str, object]]]:
+    return {
+        "traces": [] if spans is None else spans["attributes"],
+        "logs": [] if lines is None else lines["fields"],
     }
 
 

@@ -9,7 +9,7 @@ from datetime import datetime
 
 import pandas as pd
 
-from loomtriage.analysis.deliveries import Deliveries, deliveries, versions
+from loomtriage.analysis.deliveries import Deliveries, deliveries, versioned, versions
 from loomtriage.analysis.increases import Increases
 from loomtriage.analysis.silence import NONE, SURE, Silence, Silences
 from loomtriage.analysis.surprise import FLOOR_EVENTS, gate, signed_g2
@@ -99,6 +99,7 @@ class Facts:
             window and baseline.
         mute: log files that end although work went on.
         unharmed: projections that finished rows and had no attempt fail.
+        places: by what rose (counter's id, or `projection_version`), the projections it rose in.
         exposure: work offered in the window ÷ that in the baseline.
     """
 
@@ -121,6 +122,7 @@ class Facts:
     versions_before: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     mute: tuple[str, ...] = ()
     unharmed: tuple[str, ...] = ()
+    places: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     exposure: float = 1.0
 
     def blamed(self, *reasons: str, result: str = "") -> tuple[Blame, ...]:
@@ -179,6 +181,8 @@ def gather(
         versions=versions(seen.spans, seen.lines),
         versions_before=versions(seen.spans_before, seen.lines_before),
         unharmed=_unharmed(increases, blames) if increases else (),
+        places=(_places(increases, exposure) if increases else {})
+        | {"projection_version": versioned(seen.spans, seen.lines)},
         exposure=exposure,
     )
 
@@ -241,6 +245,16 @@ def _processed(increases: Increases, exposure: float) -> tuple[float, float]:
 def _extra(increases: Increases, exposure: float) -> dict[str, tuple[float, float]]:
     totals = {name: increases.total(name) for name in EXTRA}
     return {name: (seen, before * exposure) for name, (seen, before) in totals.items()}
+
+
+def _places(increases: Increases, exposure: float) -> dict[str, tuple[str, ...]]:
+    """In which projections each of the other counters grew by an event beyond its baseline."""
+    found = {}
+    for name in EXTRA:
+        sums = increases.of(name).groupby(level="projection")[["observed", "baseline"]].sum()
+        risen = sums[sums["observed"] - sums["baseline"] * exposure >= 1.0]
+        found[name] = tuple(sorted({str(projection) for projection in risen.index} - {""}))
+    return found
 
 
 def _bulk(increases: Increases) -> dict[str, float]:

@@ -117,6 +117,7 @@ def version(facts: Facts) -> Conclusion | None:
         weight=float(events),
         strong=events >= FLOOR_EVENTS,
         legs=tuple(leg for leg, n in counts.items() if n),
+        explains=("projection_version",),
         aside=True,
     )
 
