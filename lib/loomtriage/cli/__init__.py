@@ -9,7 +9,7 @@ import sys
 import typer
 from typer.exceptions import TyperException
 
-from loomtriage.cli import commands, doctor, lab, pivot
+from loomtriage.cli import commands, doctor, grade, lab, pivot
 from loomtriage.cli.terminal import fail
 from loomtriage.errors import Exit, TriageError
 
@@ -23,6 +23,7 @@ app = typer.Typer(
 )
 app.add_typer(commands.app)
 app.add_typer(doctor.app)
+app.add_typer(grade.app)
 app.add_typer(pivot.app)
 app.add_typer(lab.app, name="lab")
 

@@ -1,0 +1,101 @@
+"""Grading counts what was answered blind, and nothing that was not proven."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from loomtriage.cli import main
+from loomtriage.drills.grading import read_board
+from loomtriage.drills.result import RESULT_FILE, DrillResult, TriageAnswer
+from loomtriage.errors import BundleDamaged
+from loomtriage.model import Finding, Scope, State
+from loomtriage.runner.folder import Staging, windows_json
+from tests.make import BASELINE, WINDOW
+
+
+def result(drill: str, answer: str, *, placed: bool = True) -> DrillResult:
+    """A drill that proved its fault and was answered."""
+    scope = Finding(check="drill.scope", state=State.OK if placed else State.WARN, says="")
+    return DrillResult(
+        id=drill,
+        title=drill,
+        state=State.OK,
+        says="Witnessed.",
+        expectations=(scope,),
+        restored=True,
+        triage=TriageAnswer(cause=answer, state=State.BAD, scope=Scope(), step={}, headline=answer),
+    )
+
+
+def sealed(out, *results: DrillResult):
+    """One sealed run folder each."""
+    for one in results:
+        folder = Staging(f"drill-{one.id}", out)
+        folder.write_json(RESULT_FILE, one.as_json())
+        folder.seal({"parameters": {}, "sources": {}, **windows_json(WINDOW, BASELINE)})
+    return out
+
+
+def test_right_wrong_and_unknown_are_told_apart(tmp_path):
+    """An accepted second cause is right; `unknown` is right only where no rule may know."""
+    board = read_board(
+        [
+            sealed(
+                tmp_path,
+                result("es_down", "es_down"),
+                result("es_429", "es_down", placed=False),
+                result("es_429", "unknown"),
+                result("stuck_in_the_dark", "collector_down"),
+                result("clock_skew", "unknown"),
+                result("placebo", "none"),
+                result("placebo", "es_slow"),
+            )
+        ]
+    )
+    assert (len(board.rounds), board.right, board.invalid) == (7, 4, 0)
+    assert sum(one.abstained for one in board.rounds) == 1
+    assert (board.false_alarms, len(board.placebos)) == (1, 2)
+    assert board.state is State.BAD
+    taken = {row[0]: row[4] for row in board.confusion().rows}
+    assert taken["es_429"] == "1 × es_down, 1 × unknown"
+
+
+def test_what_proved_nothing_is_not_graded(tmp_path):
+    """No witness, a broken harness, an interruption, no answer: counted apart."""
+    fine = result("es_down", "none")
+    board = read_board(
+        [
+            sealed(
+                tmp_path,
+                replace(fine, state=State.NO_DATA, says="Invalid: the fault did not act."),
+                replace(fine, state=State.ERROR),
+                replace(fine, interrupted="SIGTERM"),
+                replace(fine, triage=None),
+            )
+        ]
+    )
+    assert (board.rounds, board.invalid, board.state) == ((), 4, State.NO_DATA)
+
+
+def test_a_touched_run_is_refused(tmp_path):
+    """Nobody gets a better figure by editing an answer."""
+    run = next(sealed(tmp_path, result("es_down", "none")).iterdir())
+    file = run / RESULT_FILE
+    file.write_text(file.read_text().replace('"none"', '"es_down"'))
+    with pytest.raises(BundleDamaged, match="SHA-256"):
+        read_board([tmp_path])
+
+
+@pytest.mark.parametrize(
+    ("answers", "code"), [(("es_down",), 0), (("unknown",), 1), (("es_429",), 1), ((), 3)]
+)
+def test_the_command_says_so(tmp_path, capsys, answers, code):
+    """Exit code and figures; without any run it is no data, never a pass."""
+    sealed(tmp_path, *(result("es_down", one) for one in answers))
+    with pytest.raises(SystemExit) as stopped:
+        main(["grade", str(tmp_path), "--json"])
+    assert stopped.value.code == code
+    assert json.loads(capsys.readouterr().out)["rounds"] == len(answers)
