@@ -8,6 +8,7 @@ import signal
 import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from loomtriage.drills.book import DRILLS
@@ -21,7 +22,7 @@ from loomtriage.drills.perform import Times, TriageAnswer, perform
 from loomtriage.drills.record import Point
 from loomtriage.drills.result import DrillResult
 from loomtriage.lab.state import LabState, read_state
-from loomtriage.model import State, Window
+from loomtriage.model import Scope, State, Window
 
 # The worker refreshes its gauges once a second.
 SHORT = Times(steady_s=10.0, baseline_s=0.8, fault_s=1.6, recovery_s=0.3)
@@ -32,9 +33,15 @@ ES_DOWN = replace(DRILLS.get("es_down", noun="drill"), load=LoadPlan(per_s=20))
 PLACEBO = replace(DRILLS.get("placebo", noun="drill"), load=LoadPlan(per_s=20))
 
 
-def saying(cause: str) -> Callable[[Window, Window], TriageAnswer]:
-    """A triage that always gives that answer."""
-    return lambda _window, _baseline: TriageAnswer(cause=cause, state=State.BAD)
+def now() -> datetime:
+    """This moment, aware UTC."""
+    return datetime.now(UTC)
+
+
+def saying(cause: str, scope: Scope | None = None) -> Callable[[Window, Window], TriageAnswer]:
+    """A triage that always gives that answer, and that of `es_down` for the place."""
+    where = ES_DOWN.scope if scope is None else scope
+    return lambda _window, _baseline: TriageAnswer(cause=cause, state=State.BAD, scope=where)
 
 
 def rehearse(
@@ -56,7 +63,7 @@ def rehearse(
         journal=open_journal(home, lab_id=lab.lab_id, on_point=on_point),
         folder=Path(tempfile.mkdtemp(dir=home)),
         say=lambda _line: None,
-        triage=triage or saying(drill.cause),
+        triage=triage or saying(drill.cause, drill.scope),
         times=times,
         inject=inject,
         abort_if=abort_if,
@@ -109,7 +116,7 @@ def _perform_and_signal(root: Path, sends: dict[str, int], drill: Drill) -> None
 
     def triage(_window: Window, _baseline: Window) -> TriageAnswer:
         at("triage")
-        return TriageAnswer(cause=drill.cause, state=State.BAD)
+        return TriageAnswer(cause=drill.cause, state=State.BAD, scope=drill.scope)
 
     signal.signal(signal.SIGINT, signal.default_int_handler)
     result = rehearse(read_state(root), drill, triage=triage, times=BRISK, on_point=at)

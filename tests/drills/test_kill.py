@@ -8,10 +8,12 @@ from dataclasses import replace
 
 import pytest
 
+from loomtriage.drills.book import DRILLS
 from loomtriage.drills.digest import take_digest
+from loomtriage.drills.drill import LoadPlan
 from loomtriage.drills.faults.http import HttpRefuse, proxy_state
 from loomtriage.drills.journal import journals, read
-from loomtriage.drills.record import POINTS, Step
+from loomtriage.drills.record import POINTS, Step, parse_point
 from loomtriage.drills.restore import recover
 from loomtriage.errors import Refused
 from loomtriage.model import State
@@ -53,6 +55,21 @@ def test_recover_brings_the_lab_back_wherever_the_runner_was_killed(lab, point):
 def test_recover_again_and_again(lab, point, round_):
     """The same, five times, with the placebo as well."""
     kill_and_recover(lab, point, PLACEBO if round_ % 2 else ES_DOWN)
+
+
+@pytest.mark.parametrize("name", ["es_write_block", "es_poison_4xx", "db_contention"])
+def test_recover_takes_back_faults_of_every_sort(lab, name):
+    """A setting, spoilt rows and held locks are taken back from the journal like a proxy rule."""
+    drill = replace(DRILLS.get(name, noun="drill"), load=LoadPlan(per_s=20), expect=())
+    kill_and_recover(lab, parse_point("observe:before"), drill)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("point", ["intent:after", "applied:mid", "observe:after", "reverted:mid"])
+@pytest.mark.parametrize("name", list(DRILLS))
+def test_every_drill_of_the_book_survives_kill_9(lab, name, point):
+    """Whatever a drill does to the lab, its journal alone undoes it, at every kind of moment."""
+    kill_and_recover(lab, parse_point(point), DRILLS.get(name, noun="drill").drawn(1))
 
 
 def test_next_drill_is_refused_until_recovery(lab):

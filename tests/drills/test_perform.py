@@ -35,7 +35,7 @@ def test_drill_with_a_right_answer_is_ok(lab):
     def triage(window: Window, baseline: Window) -> TriageAnswer:
         asked.append((window, baseline))
         assert left_behind(lab)[0].startswith("fault"), "the triage must see the incident"
-        return TriageAnswer(cause="es_down", state=State.BAD)
+        return TriageAnswer(cause="es_down", state=State.BAD, scope=ES_DOWN.scope)
 
     result = rehearse(lab, triage=triage)
     assert result.state is State.OK, result

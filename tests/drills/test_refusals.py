@@ -153,7 +153,7 @@ def running_drill(lab):
         (another_labs_proxy, "fault proxy belongs to another lab"),
         (rows_that_do_not_drain, "1 outbox rows are not done"),
         (fault_of_somebody_else, "stand in the lab already"),
-        (stopped_worker, "not at rest"),
+        (stopped_worker, "stand in the lab already: worker"),
         (open_drill, "is open: its drill got as far as lock"),
         (running_drill, f"held by process {os.getpid()}"),
     ],
@@ -173,7 +173,9 @@ def test_drill_is_refused_before_anything_is_touched(lab, condition, rule):
 def test_drill_with_nothing_to_act_on_is_refused(lab):
     """A fault whose target the lab does not have is no drill."""
     drill = replace(ES_DOWN, fault=HttpRefuse(target="nowhere"))
-    with pytest.raises(Refused, match="nothing to act on: the lab lacks a proxied port 'nowhere'"):
+    with pytest.raises(
+        Refused, match="nothing to act on: the lab lacks a proxy in front of 'nowhere'"
+    ):
         rehearse(lab, drill)
     assert left_behind(lab) == []
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
+from loomtriage.drills.book import DRILLS
 from loomtriage.drills.result import DrillResult, TriageAnswer, conclude, grade, write_result
 from loomtriage.errors import Exit
-from loomtriage.model import Finding, State
+from loomtriage.model import Finding, Scope, State
+from tests.drills.rehearsal import ES_DOWN
 
 
 def found(state: str, says: str = "") -> Finding:
@@ -57,8 +60,37 @@ def test_state_of_a_drill(states, invalid, restored, interrupted, expected):
 )
 def test_grade_of_the_triage(answer, state, expected):
     """Only the drill's own cause is right; an abstention for want of data is no wrong answer."""
-    finding = grade(TriageAnswer(cause=answer, state=State(state)), "es_down")
-    assert finding.state is State(expected)
+    named, *_ = grade(TriageAnswer(cause=answer, state=State(state), scope=ES_DOWN.scope), ES_DOWN)
+    assert named.state is State(expected)
+
+
+@pytest.mark.parametrize(
+    ("scope", "states"),
+    [
+        (ES_DOWN.scope, ["OK", "OK"]),
+        (replace(ES_DOWN.scope, env="sandbox"), ["OK", "OK"]),
+        (replace(ES_DOWN.scope, reason="rate_limited"), ["OK", "WARN"]),
+        (Scope(), ["OK", "WARN"]),
+    ],
+)
+def test_right_cause_in_a_wrong_place_is_half_an_answer(scope, states):
+    """The scope must hold what the drill says; more than that is welcome."""
+    answer = TriageAnswer(cause="es_down", state=State.BAD, scope=scope)
+    assert [finding.state.value for finding in grade(answer, ES_DOWN)] == states
+
+
+def test_scope_under_a_wrong_cause_does_not_count():
+    """A right place for a wrong reason earns nothing."""
+    answer = TriageAnswer(cause="es_429", state=State.BAD, scope=ES_DOWN.scope)
+    assert [finding.state.value for finding in grade(answer, ES_DOWN)] == ["BAD"]
+
+
+def test_other_cause_that_a_drill_accepts_is_right():
+    """Where two things happen at once, either may be named first."""
+    both = DRILLS.get("es_429_and_poison", noun="drill")
+    for cause in (both.cause, *both.accept):
+        answer = TriageAnswer(cause=cause, state=State.BAD, scope=both.scope)
+        assert grade(answer, both)[0].state is State.OK
 
 
 @pytest.mark.parametrize(

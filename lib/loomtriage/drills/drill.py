@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 
 from loomtriage.contract.causes import BY_ID
 from loomtriage.drills.expect import Expectation
-from loomtriage.drills.fault import FaultPlan
+from loomtriage.drills.fault import FaultPlan, Varied
 from loomtriage.errors import UsageError
 from loomtriage.model import Scope
 
@@ -50,8 +51,15 @@ class Drill:
         expect: what the lab's counters must do.
         look_alikes: drill id -> what tells it apart.
         cause: the answer that the triage must give, an id of `contract.causes`.
+        accept: other causes that are right as well, because the same signals show both.
+        variants: faults that a seed may draw instead of `fault`; the signals are alike.
+        services: services that run with other variables for the length of the drill, or that
+            run at all because of it.
+        silent: processes that the fault may silence, so that they give no metrics.
+        fault_s: seconds that the fault must stand at least, 0 for what is usual.
         close_out: what to do afterwards, one sentence.
         scope: where it is to be found, for grading.
+        onset_s: seconds of health beyond what is usual.
         budget: bounds of the damage.
         residue: row statuses that may hold more rows afterwards than before.
 
@@ -66,15 +74,51 @@ class Drill:
     expect: tuple[Expectation, ...]
     look_alikes: Mapping[str, str]
     cause: str
+    accept: tuple[str, ...] = ()
     close_out: str
     scope: Scope = field(default_factory=Scope)
+    variants: tuple[FaultPlan, ...] = ()
+    services: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    silent: tuple[str, ...] = ()
+    fault_s: float = 0.0
+    onset_s: float = 0.0
     budget: Budget = field(default_factory=Budget)
     residue: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for name in (self.cause, *self.look_alikes):
+        for name in (self.cause, *self.accept, *self.look_alikes):
             if name not in BY_ID:
                 raise UsageError(
                     f"Drill {self.id} names {name!r}, which is no cause of the contract.",
                     hint=f"Choose one of {', '.join(BY_ID)}.",
                 )
+
+    def drawn(self, seed: int) -> Drill:
+        """The same drill with the variant, load, onset and numbers that a seed draws."""
+        draw = random.Random(f"{self.id} {seed}")  # noqa: S311  (variety, no secret)
+        plans = (self.fault, *self.variants)
+        fault = plans[seed % len(plans)]
+        per_s = round(self.load.per_s * draw.uniform(0.85, 1.3), 2)
+        return replace(
+            self,
+            fault=fault.vary(draw) if isinstance(fault, Varied) else fault,
+            load=replace(self.load, per_s=per_s),
+            onset_s=round(draw.uniform(0.0, 2.0), 2),
+        )
+
+    def told(self) -> str:
+        """What was drawn, for the record."""
+        return (
+            f"Fault {_spelled(self.fault)}; load {self.load.per_s:g} writes a second; "
+            f"onset {self.onset_s:g} s later than usual."
+        )
+
+
+def _spelled(plan: object) -> str:
+    """The kind and numbers of a fault plan."""
+    if not is_dataclass(plan) or isinstance(plan, type):
+        return str(plan)
+    told = {one.name: getattr(plan, one.name) for one in fields(plan)}
+    inner = [_spelled(part) for part in told.pop("parts", ())]
+    numbers = [f"{k} {v}" for k, v in told.items() if k not in ("kind", "lease_s") and v]
+    return f"{told['kind']} ({', '.join([*numbers, *inner])})"

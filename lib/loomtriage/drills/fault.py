@@ -11,6 +11,8 @@ from loomtriage.errors import ContractBroken, FaultStillActive, RevertFailed
 from loomtriage.model import Evidence
 
 if TYPE_CHECKING:
+    from random import Random
+
     from loomtriage.lab.state import LabState
 
 PLACEBO = "placebo"
@@ -103,6 +105,15 @@ class Fault(Protocol):
 
 
 @runtime_checkable
+class Productive(Protocol):
+    """A fault that puts rows of its own into the outbox."""
+
+    def rows_made(self) -> Mapping[str, int]:
+        """How many by projection, also after it was taken back."""
+        ...
+
+
+@runtime_checkable
 class Leased(Protocol):
     """A fault that heals by itself unless it is renewed."""
 
@@ -126,6 +137,20 @@ class FaultPlan(Protocol):
     def bind(self, lab: LabState, *, fault_id: str) -> Fault:
         """The fault on that lab."""
         ...
+
+
+@runtime_checkable
+class Varied(Protocol):
+    """A fault plan whose numbers a seed may draw."""
+
+    def vary(self, draw: Random) -> FaultPlan:
+        """The same fault with other numbers."""
+        ...
+
+
+def rows_made(fault: Fault) -> Mapping[str, int]:
+    """Rows by projection that a fault put into the outboxes beside those of the load."""
+    return fault.rows_made() if isinstance(fault, Productive) else {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +210,16 @@ class Checked:
     def renew(self) -> bool:
         """Prolong the lease; True for a fault that has none."""
         return self.fault.renew() if isinstance(self.fault, Leased) else True
+
+    @property
+    def is_leased(self) -> bool:
+        """Whether the fault, and each part of it, heals by itself when nobody renews it."""
+        parts = getattr(self.fault, "parts", (self.fault,))
+        return all(isinstance(part, Leased) for part in parts)
+
+    def rows_made(self) -> Mapping[str, int]:
+        """Rows by projection that the fault put into the outboxes."""
+        return rows_made(self.fault)
 
 
 @dataclass(frozen=True, slots=True)

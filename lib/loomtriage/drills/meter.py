@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 Series = tuple[str, tuple[tuple[str, str], ...]]
 WORKER, API = "worker", "api"
+BESIDE = ("worker_2", "chronicle")
+"""Processes that a lab may have beside them; one that is off is not missing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,11 +83,11 @@ class Span:
 
 
 def read_meters(lab: LabState) -> Reading:
-    """Scrape worker and API once; a silent process is named, not raised."""
+    """Scrape workers and API once; a silent process is named, not raised."""
     values: dict[str, dict[Series, float]] = {}
     families: dict[str, frozenset[str]] = {}
     missing: dict[str, str] = {}
-    for process in (WORKER, API):
+    for process in (WORKER, API, *(name for name in BESIDE if name in lab.ports)):
         try:
             response = ask("GET", f"http://127.0.0.1:{lab.ports[process]}/metrics")
             if response.status_code != 200:
@@ -93,7 +95,8 @@ def read_meters(lab: LabState) -> Reading:
                 continue
             values[process], families[process] = read_exposition(response.text)
         except (SourceUnavailable, ValueError) as error:
-            missing[process] = str(error)
+            if process not in BESIDE:
+                missing[process] = str(error)
     return Reading(at=datetime.now(UTC), values=values, families=families, missing=missing)
 
 

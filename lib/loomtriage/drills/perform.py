@@ -47,6 +47,9 @@ if TYPE_CHECKING:
 __all__ = ["Inject", "Times", "TriageAnswer", "kill_at_from_env", "perform"]
 
 
+WORKERS = ("worker", "worker-2", "chronicle")
+
+
 @dataclass(slots=True, kw_only=True)
 class _Course:
     """How the forward steps and the way back went.
@@ -94,6 +97,7 @@ def perform(  # noqa: PLR0913  (the one entry; each argument is one thing a call
         signals = held.enter_context(Signals().caught())
         show = Performance(setup, signals)
         held.callback(show.stop_load)
+        held.callback(show.dismiss_keeper)
         _lock(setup, show, held)
         return _perform(setup, show)
 
@@ -179,7 +183,7 @@ def _act(setup: Setup, show: Performance) -> None:
     with show.phase(Step.APPLIED):
         journal.act(Step.APPLIED, show.apply)
     with watched(
-        renew=fault.renew,
+        renew=show.renew,
         look=show.look,
         end_fault=lambda: fault.revert(fault.planned),
         max_s=setup.drill.budget.max_s,
@@ -234,8 +238,8 @@ def _lost(lab: LabState) -> str:
     """Which part of the lab died, so that nobody can say anything of the rest."""
     if not is_alive(lab):
         return "the lab's supervisor died"
-    # The worker is what drills act on; its end is a difference, not a loss of the lab.
-    dead = [s.name for s in status(lab.root) if s.state == "dead" and s.name != "worker"]
+    # Workers are what drills act on; their end is a difference, not a loss of the lab.
+    dead = [s.name for s in status(lab.root) if s.state == "dead" and s.name not in WORKERS]
     if dead:
         return f"the lab's {' and '.join(dead)} died"
     try:
@@ -257,7 +261,7 @@ def _result(setup: Setup, show: Performance, course: _Course, restored: Finding)
         course.invalid
         or show.load_ended
         or show.clock.jump_until(ClockMark.now())
-        or idle_windows(show.readings)
+        or idle_windows(show.readings, silent=setup.drill.silent)
     )
     state, says = conclude(findings, invalid=invalid, restored=restored, interrupted=interrupted)
     if show.signals.deferred:

@@ -9,30 +9,34 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
-from loomtriage.contract.keys import SEARCH
+from loomtriage.contract.keys import OUTBOX_TABLES
+from loomtriage.drills.aftermath import come_to_rest, compare
 from loomtriage.drills.clock import ClockMark
 from loomtriage.drills.digest import LabDigest, take_digest
+from loomtriage.drills.effects import check_effects
 from loomtriage.drills.expect import Expectation, Observed
 from loomtriage.drills.fault import Checked, Inject, Noop, Placebo
+from loomtriage.drills.faults.worker import dress
 from loomtriage.drills.guards import (
     refuse_foreign_writes,
     refuse_nothing_to_do,
     refuse_wrong_target,
 )
+from loomtriage.drills.keeper import Keeper
 from loomtriage.drills.meter import read_meters
 from loomtriage.drills.record import Step
 from loomtriage.drills.result import Phase, TriageAnswer, grade
 from loomtriage.drills.rows import FAILED, RowCounts, count_rows
 from loomtriage.drills.setup import Setup
 from loomtriage.drills.signals import Signals
-from loomtriage.drills.steady import demand_steady, wait_steady
+from loomtriage.drills.steady import demand_steady
 from loomtriage.drills.waiting import SAY_EVERY_S, wait_until
 from loomtriage.drills.watch import Alarm, Invalid, raise_alarm
-from loomtriage.drills.windows import LEAST_WORK, Readings, conserved
+from loomtriage.drills.windows import LEAST_WORK, Came, Readings, conserved
 from loomtriage.errors import TriageError
 from loomtriage.lab.load import Load
 from loomtriage.lab.state import is_alive
-from loomtriage.model import Finding, State, Window
+from loomtriage.model import Finding, Window
 from loomtriage.model.window import iso
 from loomtriage.stages.result import check_safely
 
@@ -48,7 +52,7 @@ class Performance:
         self.fault: Checked | None = None
         self.readings = Readings()
         self.witness: list[str] = []
-        self.notes: list[str] = []
+        self.notes: list[str] = [setup.drill.told()]
         self.findings: list[Finding] = []
         self.phases: list[Phase] = []
         self.answer: TriageAnswer | None = None
@@ -58,7 +62,8 @@ class Performance:
         self._rows: RowCounts = RowCounts(by_status={})
         self._load: Load | None = None
         self._load_stopped, self.load_ended = False, ""
-        self._baseline_start = self._applied_at = datetime.now(UTC)
+        self._keeper: Keeper | None = None
+        self._since = self._baseline_start = self._applied_at = datetime.now(UTC)
 
     def preflight(self) -> LabDigest:
         """Refuse whatever is not the lab at rest, then say what it looks like."""
@@ -68,7 +73,7 @@ class Performance:
         demand_steady(
             setup.lab, within_s=setup.times.steady_s, say=setup.say, pause=self.signals.wait
         )
-        self._rows = count_rows(setup.lab)
+        self._since, self._rows = datetime.now(UTC), count_rows(setup.lab)
         self.signals.wait(min(STRANGERS_S, setup.times.baseline_s / 10))
         refuse_foreign_writes(self._rows, count_rows(setup.lab))
         self.start = take_digest(setup.lab)
@@ -77,12 +82,15 @@ class Performance:
     def baseline(self) -> dict[str, object]:
         """Let the lab work in health for a while."""
         setup = self.setup
+        if setup.drill.services:
+            setup.say(f"{', '.join(setup.drill.services)} run as this drill needs them.")
+            dress(setup.lab, setup.drill.services)
         if setup.drill.load.per_s > 0:
             self._load = Load(
                 setup.lab.api_url,
                 per_s=setup.drill.load.per_s,
                 ops=setup.drill.load.ops,
-                seed=setup.seed,
+                seed=setup.load_seed,
             )
             self._load.start()
         ready = wait_until(
@@ -96,19 +104,22 @@ class Performance:
             raise Invalid(f"no work was done before the fault: {ready.lacking}")
         self.readings.start = read_meters(setup.lab)
         self._baseline_start = self.readings.start.at
-        self._pass_time(setup.times.baseline_s, "Healthy baseline")
-        self.readings.before = read_meters(setup.lab)
-        return {"from": iso(self._baseline_start), "to": iso(self.readings.before.at)}
+        self._pass_time(setup.times.baseline_s + setup.drill.onset_s, "Healthy baseline")
+        return {"from": iso(self._baseline_start), "to": iso(datetime.now(UTC))}
 
     def intend(self) -> dict[str, object]:
         """Choose the fault's id and say all that its revert needs."""
         real = self.setup.drill.fault.bind(self.setup.lab, fault_id=secrets.token_hex(8))
         self.fault = Checked(Noop(real) if self.setup.inject is Inject.NOOP else real)
+        if not (self.fault.is_leased or self.idle):
+            self._keeper = Keeper()
+            self._keeper.guard(self.setup.lab, self.fault.planned)
         return {"undo": self.fault.planned.as_json()}
 
     def apply(self) -> None:
         """Apply the fault."""
         assert self.fault is not None  # noqa: S101  (the order of `perform`)
+        self.readings.before = read_meters(self.setup.lab)
         self._applied_at = datetime.now(UTC)
         self.fault.apply()
         self.setup.say(
@@ -119,6 +130,11 @@ class Performance:
     def idle(self) -> bool:
         """Whether apply changes nothing: a placebo, or a drill without its injection."""
         return self.setup.inject is Inject.NOOP or isinstance(self.setup.drill.fault, Placebo)
+
+    def renew(self) -> bool:
+        """Prolong the fault's lease, or say to its keeper that we live; False when it is lost."""
+        kept = self._keeper is None or self._keeper.beat()
+        return kept and (self.fault is None or self.fault.renew())
 
     def verify(self) -> dict[str, object]:
         """Look for independent proof that it acts."""
@@ -135,7 +151,8 @@ class Performance:
         """Let the fault stand, then ask the triage while it still does."""
         if not self.witness:
             raise Invalid("nothing witnesses that the fault acts")
-        self._pass_time(self.setup.times.fault_s, "The fault stands", alarm=alarm)
+        seconds = max(self.setup.times.fault_s, self.setup.drill.fault_s)
+        self._pass_time(seconds, "The fault stands", alarm=alarm)
         self.readings.during = read_meters(self.setup.lab)
         self._ask_triage()
         raise_alarm(alarm)
@@ -154,7 +171,14 @@ class Performance:
                     raise
                 time.sleep(0.5)
             else:
+                self.dismiss_keeper()
                 return
+
+    def dismiss_keeper(self) -> None:
+        """End the keeper; fine when there is none."""
+        if self._keeper is not None:
+            self._keeper.dismiss()
+            self._keeper = None
 
     def settle(self) -> Finding:
         """Let the load go on for a moment, end it, wait for rest and compare."""
@@ -162,22 +186,28 @@ class Performance:
         if self.readings.during and not self.signals.first:
             self._pass_time(setup.times.recovery_s, "Recovery under load")
         self.stop_load()
-        self.setup.say("Waiting for rest.")
-        waited = wait_steady(
-            setup.lab, within_s=setup.times.settle_s, say=setup.say, pause=self.signals.wait
+        rest = come_to_rest(setup, since=self._since, pause=self.signals.wait)
+        self.readings.after, self.end = rest.reading, rest.digest
+        self.notes += rest.notes
+        self.findings += check_safely("drill.conservation", self._conserved)
+        self.findings += check_safely(
+            "drill.effects", lambda: (check_effects(setup.lab, since=self._since),)
         )
-        self.readings.after = read_meters(setup.lab)
-        if self._load is not None:
-            self.findings.append(
-                conserved(
-                    self._load.counts(),
-                    before=self._rows,
-                    after=count_rows(setup.lab),
-                    projection=SEARCH,
-                )
+        return compare(setup, self.start, rest)
+
+    def _conserved(self) -> tuple[Finding, ...]:
+        if self._load is None:
+            return ()
+        counts, after = self._load.counts(), count_rows(self.setup.lab)
+        made = self.fault.rows_made() if self.fault else {}
+        return tuple(
+            conserved(
+                counts,
+                Came(before=self._rows, after=after, projection=projection),
+                made=made.get(projection, 0),
             )
-        self.end = take_digest(setup.lab)
-        return compare(setup, self.start, self.end, waited_s=waited.seconds, lacking=waited.lacking)
+            for projection in OUTBOX_TABLES
+        )
 
     def stop_load(self) -> None:
         """End the load; fine when it never began. One that ended by itself is noted."""
@@ -209,7 +239,7 @@ class Performance:
                 f"drill.{expectation.name}", partial(_checked, expectation, observed)
             )
         if self.answer is not None:
-            found.append(grade(self.answer, self.setup.drill.cause))
+            found += grade(self.answer, self.setup.drill)
         return (*found, *self.findings)
 
     @contextmanager
@@ -266,29 +296,3 @@ class Performance:
 
 def _checked(expectation: Expectation, observed: Observed) -> tuple[Finding, ...]:
     return (expectation.check(observed),)
-
-
-def compare(
-    setup: Setup, start: LabDigest | None, end: LabDigest, *, waited_s: float, lacking: str
-) -> Finding:
-    """Whether the lab is what it was; rows that the drill says may stay are residue (WARN)."""
-    check = "drill.restored"
-    if start is None:
-        return Finding(check=check, state=State.NO_DATA, says="No digest was taken at the start.")
-    differs = end.differs(start.parts)
-    if lacking:
-        says = f"The lab did not come to rest in {waited_s:.0f} s: {lacking}."
-        return Finding(check=check, state=State.BAD, says=says)
-    if differs:
-        names = [text.partition(":")[0] for text in differs]
-        stays = all(
-            name.startswith("rows.") and name.rpartition(".")[2] in setup.drill.residue
-            for name in names
-        )
-        state = State.WARN if stays else State.BAD
-        return Finding(check=check, state=state, says=f"Not as before: {'; '.join(differs)}.")
-    if waited_s > setup.times.late_s:
-        says = f"Restored late: at rest after {waited_s:.0f} s (bound {setup.times.late_s:g} s)."
-        return Finding(check=check, state=State.WARN, says=says, value=waited_s, unit="s")
-    says = f"The lab is what it was, at rest after {waited_s:.1f} s."
-    return Finding(check=check, state=State.OK, says=says, value=waited_s, unit="s")

@@ -19,9 +19,16 @@ class Recovery:
     Attributes:
         kinds: undo kinds that it knows.
         revert: take back one of them; a no-op when it was never applied.
-        sweep: take back all of them, whoever applied them; returns the ids that stood.
+        standing: what of these kinds stands now, whoever applied it; empty at rest.
+        sweep: take back all of them, whoever applied them; returns what stood.
     """
 
     kinds: tuple[str, ...]
     revert: Callable[[LabState, Undo], None]
+    standing: Callable[[LabState], tuple[str, ...]]
     sweep: Callable[[LabState], tuple[str, ...]]
+
+
+def nothing(_lab: LabState) -> tuple[str, ...]:
+    """Nothing stands: for kinds that end with the runner, or that another module sweeps."""
+    return ()

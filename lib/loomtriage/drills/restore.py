@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ from loomtriage.drills.faults import revert_undo, sweep_all
 from loomtriage.drills.journal import Journal, journals, read, sync_folder
 from loomtriage.drills.lock import drill_lock
 from loomtriage.drills.record import Contents, Step
+from loomtriage.drills.replay import replay_failed
 from loomtriage.drills.steady import demand_healed, wait_steady
 from loomtriage.errors import Exit, JournalFailed, Refused, SourceUnavailable, TriageError
 from loomtriage.lab import down
@@ -132,6 +134,8 @@ def _bring_back(journal: Journal, contents: Contents, lab: LabState, *, say: Say
     _heal(lab, undo)
     _write(journal, Step.REVERTED, by="recover")
     waited = wait_steady(lab, within_s=REST_WITHIN_S, say=say, pause=time.sleep)
+    if preflight and replay_failed(lab, since=datetime.fromisoformat(preflight.at)):
+        waited = wait_steady(lab, within_s=REST_WITHIN_S, say=say, pause=time.sleep)
     digest = take_digest(lab)
     told = preflight.detail.get("digest") if preflight else None
     before = told.get("parts") if isinstance(told, Mapping) else None

@@ -9,13 +9,16 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from loomtriage.drills.drill import Drill
 from loomtriage.errors import Exit
 from loomtriage.model import Finding, Scope, State
 from loomtriage.model.verdict import EXIT_OF_STATE, worst
 
+INVALID = "Invalid:"
+"""How the sentence of a drill begins that proved nothing."""
 RESULT_FILE = "drill.json"
 
 
@@ -125,7 +128,7 @@ def conclude(
         return State.NO_DATA, f"Interrupted by {interrupted}; the lab was restored."
     broken = next((f for f in findings if f.state is State.ERROR), None)
     if invalid:
-        return (State.ERROR, broken.says) if broken else (State.NO_DATA, f"Invalid: {invalid}.")
+        return (State.ERROR, broken.says) if broken else (State.NO_DATA, f"{INVALID} {invalid}.")
     judged = (*findings, restored)
     state = worst(finding.state for finding in judged)
     if state is State.OK:
@@ -133,16 +136,23 @@ def conclude(
     return state, next(finding.says for finding in judged if finding.state is state)
 
 
-def grade(answer: TriageAnswer, cause: str) -> Finding:
-    """Whether the triage named the drill's cause; an abstention for want of data is NO_DATA."""
-    says = f"The triage says {answer.cause!r}; the drill's cause is {cause!r}."
-    if answer.cause == cause:
-        state = State.OK
-    elif answer.cause == "unknown" and answer.state is State.NO_DATA:
-        state = State.NO_DATA
-    else:
-        state = State.BAD
-    return Finding(check="drill.triage", state=state, says=says)
+def grade(answer: TriageAnswer, drill: Drill) -> tuple[Finding, ...]:
+    """Whether the triage named the drill's cause, and where; no cause for want of data is NO_DATA.
+
+    The scope counts only under a right cause: a right place for a wrong reason helps nobody.
+    """
+    says = f"The triage says {answer.cause!r}; the drill's cause is {drill.cause!r}."
+    named = Finding(check="drill.triage", state=State.OK, says=says)
+    if answer.cause not in (drill.cause, *drill.accept):
+        is_thin = answer.cause == "unknown" and answer.state is State.NO_DATA
+        return (replace(named, state=State.NO_DATA if is_thin else State.BAD),)
+    wanted = {key: value for key, value in drill.scope.as_json().items() if value}
+    found = answer.scope.as_json()
+    wrong = [f"{key}={found.get(key) or 'any'}" for key in wanted if found.get(key) != wanted[key]]
+    told = ", ".join(f"{key}={value}" for key, value in wanted.items()) or "any"
+    says = f"The drill's scope is {told}; the triage says {', '.join(wrong) or 'the same'}."
+    state = State.WARN if wrong else State.OK
+    return (named, Finding(check="drill.scope", state=state, says=says))
 
 
 def write_result(folder: Path, result: DrillResult) -> None:

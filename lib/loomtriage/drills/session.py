@@ -1,13 +1,14 @@
-"""One drill as a user runs it: a lab of its own, the blind path inside, one run folder."""
+"""Drills as a user runs them: one lab of their own, the blind path inside, a run folder each."""
 
 from __future__ import annotations
 
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from loomtriage import lab as labs
@@ -16,15 +17,18 @@ from loomtriage.drills.book import DRILLS
 from loomtriage.drills.drill import Drill
 from loomtriage.drills.fault import Inject
 from loomtriage.drills.journal import Journal, kill_at_from_env
+from loomtriage.drills.latency import measure_latency
+from loomtriage.drills.leftovers import sweep_leftovers
 from loomtriage.drills.perform import perform
-from loomtriage.drills.result import DrillResult, TriageAnswer
+from loomtriage.drills.result import RESULT_FILE, DrillResult, TriageAnswer
 from loomtriage.drills.signals import exit_on_signals
 from loomtriage.evidence import check_lab_name
+from loomtriage.handover import before, read_handover
 from loomtriage.lab.state import LabState, read_state
 from loomtriage.model import Scope, State, Window
-from loomtriage.model.window import iso
+from loomtriage.model.window import iso, parse_instant
 from loomtriage.runner.execute import Kernel, warm_kernel
-from loomtriage.runner.folder import Staging, staging
+from loomtriage.runner.folder import Staging, staging, windows_json
 from loomtriage.runner.path import Investigation, investigate, seal
 from loomtriage.settings import settings
 
@@ -46,40 +50,102 @@ class Session:
     result: DrillResult
 
 
-def run_drill(  # noqa: PLR0913  (one argument per option of the command)
-    name: str, *, lab_name: str, seed: int, inject: Inject, out: Path, say: Say
-) -> Session:
-    """Start a lab (or take the running one of that name), perform the drill, seal the run.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """How drills are to be performed.
 
-    The triage is given the lab's random name and two windows, never the drill.
+    Attributes:
+        lab_name: a running lab to use, empty for one of their own.
+        seed: draws load, onset, variant and numbers of every drill.
+        inject: whether faults really act.
+        out: folder that receives the run folders.
+    """
+
+    lab_name: str = ""
+    seed: int = 0
+    inject: Inject = Inject.REAL
+    out: Path
+
+
+def run_drills(names: Sequence[str], order: Order, *, say: Say) -> Iterator[Session]:
+    """Perform drills one after the other in one lab, and yield each when its run is sealed.
+
+    The triage is given the lab's random name and two windows, never the drill. When a drill
+    leaves a lab of our own in another state than it found it, the next one gets a new lab.
 
     Raises:
         Refused: a safety rule said no; nothing was touched.
     """
-    drill: Drill = DRILLS.get(name, noun="drill")
+    drills = [DRILLS.get(name, noun="drill") for name in names]
     exit_on_signals()
-    home = settings().home_dir()
-    with (
-        staging(f"drill-{name}", out) as folder,
-        _lab(lab_name, say) as (state, owned),
-        warm_kernel() as kernel,
-    ):
-        blind = _Blind(folder=folder, kernel=kernel, source=f"lab:{state.root.name}", say=say)
+    sweep_leftovers(order.out)
+    left = list(drills)
+    while left:
+        with _lab(order.lab_name, say) as (state, owned), warm_kernel() as kernel:
+            while left:
+                drill = left.pop(0)
+                say(f"Drill {len(drills) - len(left)} of {len(drills)}.")
+                done = _one(
+                    drill, order, place=_Place(lab=state, owned=owned, kernel=kernel), say=say
+                )
+                yield done
+                if done.result.interrupted:
+                    return
+                if owned and not done.result.restored:
+                    break
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Place:
+    lab: LabState
+    owned: bool
+    kernel: Kernel
+
+
+def _one(drill: Drill, order: Order, *, place: _Place, say: Say) -> Session:
+    drill, state = drill.drawn(order.seed), place.lab
+    with staging(f"drill-{drill.id}", order.out) as folder:
+        source = f"lab:{state.root.name}"
+        blind = _Blind(folder=folder, kernel=place.kernel, source=source, say=say)
         result = perform(
             drill,
             state,
-            journal=Journal(home, lab_id=state.lab_id, on_point=kill_at_from_env()),
+            journal=Journal(
+                settings().home_dir(), lab_id=state.lab_id, on_point=kill_at_from_env()
+            ),
             folder=folder.path,
             say=say,
             triage=blind.answer,
-            seed=seed,
-            inject=inject,
-            owns_lab=owned,
+            seed=order.seed,
+            inject=order.inject,
+            owns_lab=place.owned,
         )
         if blind.found is None:
+            kept = _seal_alone(folder, result)
+            say(f"What the drill itself found is in {kept.name}/{RESULT_FILE}.")
             return Session(folder=None, verdict={}, result=result)
-        final = seal(folder, blind.found, drill=result.as_json())
+        final = seal(folder, blind.found, drill=_with_latency(folder, result))
         return Session(folder=final, verdict=blind.found.verdict, result=result)
+
+
+def _with_latency(folder: Staging, result: DrillResult) -> dict[str, object]:
+    """The result as the report shows it, with the moments at which each signal saw the fault."""
+    drill = result.as_json()
+    moments = measure_latency(drill, before(read_handover(folder.path), ""))
+    return {**drill, "latency": [moment.as_json() for moment in moments]}
+
+
+def _seal_alone(folder: Staging, result: DrillResult) -> Path:
+    """Keep the result of a drill that was over before the triage could be asked."""
+    window = Window(parse_instant(result.phases[0].at), datetime.now(UTC))
+    return folder.seal(
+        {
+            "state": "interrupted",
+            "parameters": {},
+            "sources": {},
+            **windows_json(window, None),
+        }
+    )
 
 
 class _Blind:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from loomtriage.drills.digest import worker_process
 from loomtriage.drills.faults import standing
-from loomtriage.drills.faults.http import proxy_state
+from loomtriage.drills.faults.http import connect_error, proxy_state
 from loomtriage.drills.loopback import ask
 from loomtriage.drills.rows import ACTIVE, count_rows
 from loomtriage.drills.waiting import Pause, Say, Waited, wait_until
@@ -30,10 +30,10 @@ def _unsteady(lab: LabState) -> str:
         return "the lab's supervisor is not running"
     faults = standing(lab)
     if faults:
-        return f"{len(faults)} fault(s) stand at the proxy"
+        return f"{len(faults)} fault(s) stand: {', '.join(faults)[:80]}"
     if not proxy_state(lab).listening:
         return "the fault proxy does not listen"
-    ready = ask("GET", f"http://127.0.0.1:{lab.ports['worker_http']}/readyz").status_code
+    ready = _readiness(lab)
     if ready != 200:
         return f"the worker is not ready (status {ready})"
     process = worker_process(lab)
@@ -41,6 +41,13 @@ def _unsteady(lab: LabState) -> str:
         return f"the worker's process is {process}"
     active = count_rows(lab).total(*ACTIVE)
     return f"{active} outbox rows are not done" if active else ""
+
+
+def _readiness(lab: LabState) -> int:
+    """Status of the worker's /readyz, of /metrics for a worker of somebody else's without one."""
+    if connect_error(lab.ports["worker_http"]) == 0:
+        return ask("GET", f"http://127.0.0.1:{lab.ports['worker_http']}/readyz").status_code
+    return ask("GET", f"http://127.0.0.1:{lab.ports['worker']}/metrics").status_code
 
 
 def wait_steady(lab: LabState, *, within_s: float, say: Say, pause: Pause) -> Waited:
@@ -74,7 +81,7 @@ def demand_healed(lab: LabState) -> None:
     faults = standing(lab)
     if faults:
         raise FaultStillActive(
-            f"{len(faults)} fault(s) still stand at the lab's proxy.",
+            f"{len(faults)} fault(s) still stand: {', '.join(faults)[:80]}.",
             hint="Run `loomtriage recover`, or take the lab down.",
         )
 
@@ -83,6 +90,6 @@ def _refuse_standing(lab: LabState) -> None:
     faults = standing(lab)
     if faults:
         raise Refused(
-            f"{len(faults)} fault(s) stand in the lab already.",
+            f"{len(faults)} fault(s) stand in the lab already: {', '.join(faults)[:80]}.",
             hint="Run `loomtriage recover`, or wait until their lease ends.",
         )

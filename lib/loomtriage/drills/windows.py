@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from loomtriage.contract.catalogue import BY_ID
+from loomtriage.contract.keys import OUTBOX_TABLES
 from loomtriage.drills.meter import Reading, Span
 from loomtriage.drills.rows import RowCounts
 from loomtriage.lab.load import LoadCounts
@@ -40,10 +41,14 @@ def _span(before: Reading | None, after: Reading | None) -> Span | None:
     return Span(before=before, after=after) if before and after else None
 
 
-def idle_windows(readings: Readings) -> str:
+def idle_windows(readings: Readings, *, silent: tuple[str, ...] = ()) -> str:
     """Which window saw no work, or which process was silent; empty when all is well.
 
     In the fault window a failed attempt is work too; before and after it, only finished rows are.
+
+    Args:
+        readings: the counters at the edges of the windows.
+        silent: processes that the fault may silence.
     """
     for name, span, metrics in (
         ("baseline", readings.baseline(), ("processed",)),
@@ -52,35 +57,49 @@ def idle_windows(readings: Readings) -> str:
     ):
         if span is None:
             return f"the {name} window was not observed"
-        missing = {**span.before.missing, **span.after.missing}
+        missing = {**span.before.missing, **span.after.missing}.keys() - {*silent}
         if missing:
-            return f"in the {name} window the {', '.join(missing)} gave no metrics"
+            return f"in the {name} window the {', '.join(sorted(missing))} gave no metrics"
         done = sum(span.increase(BY_ID[metric].name, {}) for metric in metrics)
         if done < LEAST_WORK:
             return f"only {done:g} rows were worked on in the {name} window"
     return ""
 
 
-def conserved(
-    counts: LoadCounts, *, before: RowCounts, after: RowCounts, projection: str
-) -> Finding:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Came:
+    """Rows of one projection before a drill and after it."""
+
+    before: RowCounts
+    after: RowCounts
+    projection: str
+
+    def more(self, *statuses: str) -> int:
+        """By how many rows these statuses (all of them when none is given) grew."""
+        totals = (c.total(*statuses, projection=self.projection) for c in (self.after, self.before))
+        after, before = totals
+        return after - before
+
+
+def conserved(counts: LoadCounts, rows: Came, *, made: int = 0) -> Finding:
     """Whether every accepted write is one row that is done, failed or still pending.
 
     A refused write may have come in all the same, when only its answer was lost.
+
+    Args:
+        counts: writes of the drill's load.
+        rows: what became of them.
+        made: rows that the fault itself put into the outbox.
     """
-
-    def more(*statuses: str) -> int:
-        return after.total(*statuses, projection=projection) - before.total(
-            *statuses, projection=projection
-        )
-
-    came = more()
-    kept = ", ".join(f"{more(s)} {s}" for s in ("done", "failed", "pending", "processing"))
+    came = rows.more() - made
+    table = OUTBOX_TABLES.get(rows.projection, rows.projection)
+    kept = ", ".join(f"{rows.more(s)} {s}" for s in ("done", "failed", "pending", "processing"))
+    extra = f", {made} made by the fault" if made else ""
     return Finding(
-        check="drill.conservation",
+        check=f"drill.conservation.{rows.projection}",
         state=State.OK if 0 <= came - counts.accepted <= counts.refused else State.BAD,
-        says=f"{counts.accepted} writes accepted, {counts.refused} refused; "
-        f"{came} rows came into the outbox: {kept}.",
+        says=f"{counts.accepted} writes accepted, {counts.refused} refused{extra}; "
+        f"{rows.more()} rows came into {table}: {kept}.",
         value=float(came - counts.accepted),
         unit="rows",
         threshold=0.0,

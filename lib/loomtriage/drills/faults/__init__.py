@@ -6,14 +6,26 @@ from typing import TYPE_CHECKING
 
 from loomtriage.drills.fault import PLACEBO, Undo
 from loomtriage.drills.recovery import Recovery
-from loomtriage.errors import ContractBroken
+from loomtriage.errors import ContractBroken, TriageError
 from loomtriage.model.collect import Collection, collect
 
 if TYPE_CHECKING:
     from loomtriage.lab.state import LabState
 
 FAULTS: Collection[Recovery] = collect(
-    "loomtriage.drills.faults", "http", attribute="RECOVERY", kind=Recovery
+    "loomtriage.drills.faults",
+    "http",
+    "setting",
+    "limits",
+    "rows",
+    "lock",
+    "load",
+    "process",
+    "worker",
+    "log_file",
+    "both",
+    attribute="RECOVERY",
+    kind=Recovery,
 )
 
 
@@ -36,18 +48,29 @@ def revert_undo(lab: LabState, undo: Undo) -> None:
 
 
 def sweep_all(lab: LabState) -> tuple[str, ...]:
-    """Take back every fault of every known kind; the ids of those that stood."""
+    """Take back every fault of every known kind; what stood.
+
+    Raises:
+        TriageError: of the first kind that could not be swept, after all others were.
+    """
     found: list[str] = []
+    failed: list[TriageError] = []
     for recovery in FAULTS.all(noun="fault kind").values():
-        found += recovery.sweep(lab)
+        try:
+            found += recovery.sweep(lab)
+        except TriageError as error:
+            failed.append(error)
+    if failed:
+        raise failed[0]
     return tuple(found)
 
 
 def standing(lab: LabState) -> tuple[str, ...]:
-    """Ids of the faults that stand now."""
-    from loomtriage.drills.faults.http import proxy_state
-
-    return tuple(proxy_state(lab).faults)
+    """What stands now of every known kind, empty at rest."""
+    found: list[str] = []
+    for recovery in FAULTS.all(noun="fault kind").values():
+        found += recovery.standing(lab)
+    return tuple(found)
 
 
 def no_fault_stands(lab: LabState) -> str:
@@ -55,9 +78,9 @@ def no_fault_stands(lab: LabState) -> str:
     from loomtriage.drills.faults.http import connect_error, proxy_state
 
     state = proxy_state(lab)
-    if state.faults or not state.listening or connect_error(lab.ports["elastic"]) != 0:
+    if standing(lab) or not state.listening or connect_error(lab.ports["elastic"]) != 0:
         return ""
     return (
-        "The journal records no fault; the proxy lists none, and a connection of our own to the "
-        "proxied port opens."
+        "The journal records no fault; proxy, index, database and processes show none, and a "
+        "connection of our own to the proxied port opens."
     )

@@ -5,7 +5,8 @@ from __future__ import annotations
 import errno
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
 
 import httpx
 
@@ -16,8 +17,14 @@ from loomtriage.errors import ContractBroken, Refused, SourceUnavailable
 from loomtriage.lab.state import INDEX, LabState
 from loomtriage.model import Evidence
 
+if TYPE_CHECKING:
+    from random import Random
+
 LEASE_S = 10.0
-KINDS = ("http_refuse", "http_answer")
+NO_DOCUMENT = f"/{INDEX}/_doc/no-such-document"
+REFUSE, ANSWER, CUT, DELAY = "http_refuse", "http_answer", "http_cut", "http_delay"
+PORT_OF: Mapping[str, str] = {"elastic": "elastic", "otlp": "otlp_http"}
+"""The port that is proxied, by the name of the target behind it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,13 +33,15 @@ class ProxyState:
 
     Attributes:
         lab_id: the lab it belongs to.
-        listening: whether its port accepts connections.
+        listening: whether all its ports accept connections.
         faults: active faults, by id.
+        targets: whether each target's port accepts connections.
     """
 
     lab_id: str
     listening: bool
     faults: Mapping[str, Mapping[str, object]]
+    targets: Mapping[str, bool] = field(default_factory=dict)
 
 
 def proxy_state(lab: LabState) -> ProxyState:
@@ -59,7 +68,13 @@ def proxy_state(lab: LabState) -> ProxyState:
         lab_id=lab.lab_id,
         listening=bool(value["listening"]),
         faults={str(fault["id"]): fault for fault in faults},
+        targets=_targets(value.get("targets")),
     )
+
+
+def _targets(told: object) -> dict[str, bool]:
+    found = told if isinstance(told, Mapping) else {}
+    return {str(name): bool(one.get("listening")) for name, one in found.items()}
 
 
 def connect_error(port: int) -> int:
@@ -76,16 +91,21 @@ class ProxyFault:
     Attributes:
         lab: the lab.
         planned: its undo.
-        settings: what the proxy is told beside id, kind and lease.
+        target: what stands behind the proxied port.
+        settings: what the proxy is told beside id, kind, target and lease.
         lease_s: seconds that it lives without renewal.
-        port: the proxied port.
     """
 
     lab: LabState
     planned: Undo
+    target: str
     settings: Mapping[str, object] = field(default_factory=dict)
     lease_s: float
-    port: int
+
+    @property
+    def port(self) -> int:
+        """The proxied port."""
+        return self.lab.ports[PORT_OF[self.target]]
 
     def apply(self) -> Undo:
         """Tell the proxy, after a look at whose proxy it is."""
@@ -93,6 +113,7 @@ class ProxyFault:
         body = {
             "id": self.planned.fault_id,
             "kind": self.planned.kind.removeprefix("http_"),
+            "target": self.target,
             "lease_s": self.lease_s,
             **self.settings,
         }
@@ -121,7 +142,7 @@ class RefuseFault(ProxyFault):
         """Our own connection is refused, and the proxy lives and says why."""
         state = proxy_state(self.lab)
         refused = connect_error(self.port) == errno.ECONNREFUSED
-        if not refused or state.listening:
+        if not refused or state.targets.get(self.target, True):
             return None
         return Evidence(
             kind="witness",
@@ -136,24 +157,21 @@ class AnswerFault(ProxyFault):
     """The proxy answers by itself with an error status."""
 
     status: int
-    every: int
+    tries: int
 
     def witness(self) -> Evidence | None:
         """Our own harmless deletes meet the status at the proxied port and not behind it."""
-        path = f"/{INDEX}/_doc/no-such-document"
-        direct = ask("DELETE", self.lab.elastic_direct_url + path).status_code
-        # The worker's requests count as well, so that our own may miss the n-th a few times.
-        tries = 1 if self.every == 1 else 3 * self.every
-        met = 0
-        for _ in range(tries):
-            met += ask("DELETE", f"http://127.0.0.1:{self.port}{path}").status_code == self.status
+        direct = ask("DELETE", self.lab.elastic_direct_url + NO_DOCUMENT).status_code
+        url = f"http://127.0.0.1:{self.port}{NO_DOCUMENT}"
+        asked = (ask("DELETE", url).status_code for _ in range(self.tries))
+        met = next((n for n, status in enumerate(asked, start=1) if status == self.status), 0)
         if not met or direct == self.status:
             return None
         return Evidence(
             kind="witness",
             ref=f"http 127.0.0.1:{self.port}",
-            says=f"{met} of {tries} requests of our own met status {self.status} at the "
-            f"proxied port, while the server behind it answers {direct}.",
+            says=f"Request {met} of our own met status {self.status} at the proxied port, while "
+            f"the server behind it answers {direct}.",
         )
 
 
@@ -162,57 +180,63 @@ class HttpRefuse:
     """A service refuses connections, as if it were down.
 
     Attributes:
-        target: name of the proxied port in the lab's state.
+        target: what stands behind the proxied port, a name of `PORT_OF`.
         lease_s: seconds that the fault lives without renewal.
     """
 
     target: str = "elastic"
     lease_s: float = LEASE_S
-    kind: str = "http_refuse"
+    kind: str = REFUSE
 
     def lacks(self, lab: LabState) -> str:
         """The proxied port, when the lab has none of that name."""
-        return _lacks(lab, self.target)
+        return lacking_target(lab, self.target)
 
     def bind(self, lab: LabState, *, fault_id: str) -> RefuseFault:
         """The fault on that lab."""
         undo = Undo(kind=self.kind, fault_id=fault_id, lab_id=lab.lab_id)
-        port = lab.ports[self.target]
-        return RefuseFault(lab=lab, planned=undo, lease_s=self.lease_s, port=port)
+        return RefuseFault(lab=lab, planned=undo, target=self.target, lease_s=self.lease_s)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpAnswer:
-    """A service answers every n-th request with an error status.
+    """Elasticsearch answers some of its requests with an error status.
 
     Attributes:
-        target: name of the proxied port in the lab's state.
         status: HTTP status that it answers.
         every: 1 answers all requests so, 2 every second one.
+        ratio: share of the requests instead of `every`, None for none.
         lease_s: seconds that the fault lives without renewal.
     """
 
-    target: str = "elastic"
     status: int
     every: int = 1
+    ratio: float | None = None
     lease_s: float = LEASE_S
-    kind: str = "http_answer"
+    kind: str = ANSWER
 
     def lacks(self, lab: LabState) -> str:
         """The proxied port, when the lab has none of that name."""
-        return _lacks(lab, self.target)
+        return lacking_target(lab, "elastic")
 
     def bind(self, lab: LabState, *, fault_id: str) -> AnswerFault:
         """The fault on that lab."""
+        share = {"every": self.every} if self.ratio is None else {"ratio": self.ratio}
+        # The worker's requests count as well, so that our own may miss the n-th a few times.
+        tries = 3 * self.every if self.ratio is None else round(6 / self.ratio)
         return AnswerFault(
             lab=lab,
             planned=Undo(kind=self.kind, fault_id=fault_id, lab_id=lab.lab_id),
-            settings={"status": self.status, "every": self.every},
+            target="elastic",
+            settings={"status": self.status, **share},
             lease_s=self.lease_s,
-            port=lab.ports[self.target],
             status=self.status,
-            every=self.every,
+            tries=1 if self.ratio is None and self.every == 1 else tries,
         )
+
+    def vary(self, draw: Random) -> HttpAnswer:
+        """Another share of the requests, where it is only a share."""
+        return self if self.ratio is None else replace(self, ratio=draw.choice((0.4, 0.6, 0.8)))
 
 
 def take_out(lab: LabState, fault_id: str) -> None:
@@ -229,7 +253,12 @@ def sweep(lab: LabState) -> tuple[str, ...]:
     return standing
 
 
-RECOVERY = Recovery(kinds=KINDS, revert=lambda lab, undo: take_out(lab, undo.fault_id), sweep=sweep)
+RECOVERY = Recovery(
+    kinds=(REFUSE, ANSWER, CUT, DELAY),
+    revert=lambda lab, undo: take_out(lab, undo.fault_id),
+    standing=lambda lab: tuple(proxy_state(lab).faults),
+    sweep=sweep,
+)
 
 
 def _admin(
@@ -246,5 +275,8 @@ def _demand(response: httpx.Response, status: int) -> None:
         )
 
 
-def _lacks(lab: LabState, target: str) -> str:
-    return "" if target in lab.ports else f"a proxied port {target!r}"
+def lacking_target(lab: LabState, target: str) -> str:
+    """A target that the lab's proxy does not stand in front of, empty when it does."""
+    if PORT_OF.get(target) in lab.ports and proxy_state(lab).targets.get(target) is not None:
+        return ""
+    return f"a proxy in front of {target!r}"

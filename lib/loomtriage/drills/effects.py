@@ -1,0 +1,116 @@
+"""Effects: does the index hold for each entity just what its last event says, in order?"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from loomtriage.drills.database import owner_session
+from loomtriage.drills.loopback import ask
+from loomtriage.errors import SourceUnavailable
+from loomtriage.lab.state import INDEX
+from loomtriage.model import Finding, State
+
+if TYPE_CHECKING:
+    from loomtriage.lab.state import LabState
+
+CHECK = "drill.effects"
+WINDOW = 10_000
+"""Documents that one search may return."""
+
+_LAST = """SELECT DISTINCT ON (e.entity_type, e.entity_id)
+    e.entity_type || ':' || e.entity_id, e.op, e.status, s.event_version, s.text
+FROM search_outbox_events AS e
+LEFT JOIN search_index AS s USING (entity_type, entity_id)
+WHERE e.created_at >= %(since)s
+ORDER BY e.entity_type, e.entity_id, e.event_version DESC, e.created_at DESC"""
+
+# A row that was replayed is late by intent; its document carries a version and cannot go back.
+_DISORDER = """SELECT count(*) FROM (
+    SELECT processed_at < lag(processed_at) OVER (
+        PARTITION BY entity_type, entity_id ORDER BY event_version, processed_at) AS is_early
+    FROM search_outbox_events
+    WHERE created_at >= %(since)s AND status = 'done' AND replay_count = 0) AS done
+WHERE is_early"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expected:
+    """What the index should hold for one entity; no version means no document."""
+
+    doc_id: str
+    version: int | None
+    text: str | None
+
+
+def check_effects(lab: LabState, *, since: datetime) -> Finding:
+    """Compare the index with the last event of every entity that changed since then.
+
+    An event applied twice must leave what it left once, and a late one must not win.
+    """
+    expected, unfinished, disorder = _expected(lab, since)
+    documents = _documents(lab)
+    if documents is None:
+        says = f"The index holds more than {WINDOW} documents; this check reads no more."
+        return Finding(check=CHECK, state=State.NO_DATA, says=says)
+    wrong = [entity.doc_id for entity in expected if not _fits(entity, documents)]
+    says = (
+        f"{len(expected) - len(wrong)} of {len(expected)} changed entities stand in the index as "
+        f"their last event says; {disorder} events were applied out of order."
+    )
+    if wrong:
+        says += f" Wrong: {', '.join(wrong[:3])}."
+    if unfinished:
+        says += f" {unfinished} entities were not done."
+    return Finding(
+        check=CHECK,
+        state=State.BAD if wrong or disorder else State.OK,
+        says=says,
+        value=float(len(wrong) + disorder),
+        unit="entities",
+        threshold=0.0,
+        n=len(expected),
+    )
+
+
+def _expected(lab: LabState, since: datetime) -> tuple[tuple[Expected, ...], int, int]:
+    with owner_session(lab) as session:
+        rows = session.execute(_LAST, {"since": since}).fetchall()
+        early = session.execute(_DISORDER, {"since": since}).fetchone()
+    done = [row for row in rows if row[2] == "done"]
+    expected = tuple(
+        Expected(
+            doc_id=str(doc_id),
+            version=int(str(version)) if op == "upsert" and version is not None else None,
+            text=str(text) if op == "upsert" and version is not None else None,
+        )
+        for doc_id, op, _, version, text in done
+    )
+    return expected, len(rows) - len(done), int(str(early[0])) if early else 0
+
+
+def _documents(lab: LabState) -> Mapping[str, tuple[object, object]] | None:
+    """Version and text by document id, None when there are too many to read."""
+    body = {"size": WINDOW, "_source": ["event_version", "text"]}
+    response = ask("POST", f"{lab.elastic_direct_url}/{INDEX}/_search", body=body)
+    if not response.is_success:
+        raise SourceUnavailable(
+            f"Elasticsearch answered status {response.status_code} to a search.",
+            hint="Look at the log of elastic below the lab's folder.",
+        )
+    hits = response.json()["hits"]
+    if hits["total"]["value"] > WINDOW:
+        return None
+    return {
+        str(hit["_id"]): (hit["_source"].get("event_version"), hit["_source"].get("text"))
+        for hit in hits["hits"]
+    }
+
+
+def _fits(entity: Expected, documents: Mapping[str, tuple[object, object]]) -> bool:
+    found = documents.get(entity.doc_id)
+    if entity.version is None:
+        return found is None
+    return found == (entity.version, entity.text)
