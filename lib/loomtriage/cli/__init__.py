@@ -9,7 +9,7 @@ import sys
 import typer
 from typer.exceptions import TyperException
 
-from loomtriage.cli import commands, doctor, grade, lab, pivot
+from loomtriage.cli import commands, doctor, drill, grade, lab, pivot, publish
 from loomtriage.cli.terminal import fail
 from loomtriage.errors import Exit, TriageError
 
@@ -22,9 +22,11 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(commands.app)
+app.add_typer(drill.app)
 app.add_typer(doctor.app)
 app.add_typer(grade.app)
 app.add_typer(pivot.app)
+app.add_typer(publish.app)
 app.add_typer(lab.app, name="lab")
 
 

@@ -22,7 +22,7 @@ from loomtriage.cli.options import (
     out_dir,
     parameters_of,
 )
-from loomtriage.cli.terminal import relative, say, show
+from loomtriage.cli.terminal import say, show
 from loomtriage.errors import UsageError
 
 app = typer.Typer()
@@ -86,47 +86,6 @@ def run(  # noqa: PLR0913, PLR0917  (one parameter per documented option)
         projection=projection,
     )
     _investigate(stage, parameters, out=out, as_json=as_json, stages=upto)
-
-
-@app.command()
-def drill(  # noqa: PLR0913, PLR0917  (one parameter per documented option)
-    name: Annotated[str, typer.Argument(help="Id of the drill, or nothing with --all.")] = "",
-    every: Annotated[bool, typer.Option("--all", help="All drills of the book.")] = False,
-    seed: Annotated[int, typer.Option(help="Draws load, onset, variant and numbers.", min=0)] = 0,
-    lab: Annotated[str, typer.Option(help="Use this running lab instead of an own one.")] = "",
-    inject: Annotated[bool, typer.Option(help="--no-inject: apply nothing, as a control.")] = True,
-    example: Annotated[bool, typer.Option(help="Keep the run as the drill's example.")] = False,
-    out: Out = "",
-    as_json: Json = False,
-) -> None:
-    """Drills end to end in a lab of their own: fault, blind triage, restore, verdict.
-
-    Example: loomtriage drill es_down
-    """
-    from loomtriage.drills.book import DRILLS
-    from loomtriage.drills.fault import Inject
-    from loomtriage.drills.session import Order, run_drills
-    from loomtriage.model import State
-    from loomtriage.runner.folder import keep_as_example
-    from loomtriage.settings import shipped
-
-    if every == bool(name):
-        raise UsageError(
-            "Give the id of one drill, or --all.", hint=f"Drills: {', '.join(DRILLS)}."
-        )
-    names = tuple(DRILLS) if every else (name,)
-    for chosen in names:
-        DRILLS.get(chosen, noun="drill")
-    codes = []
-    mode = Inject.REAL if inject else Inject.NOOP
-    order = Order(lab_name=lab, seed=seed, inject=mode, out=out_dir(out))
-    for done in run_drills(names, order, say=say):
-        show(done.folder, done.verdict, as_json=as_json, drill=done.result.as_json())
-        codes.append(int(done.result.exit_code))
-        if example and done.folder and done.result.state is State.OK:
-            kept = keep_as_example(done.folder, shipped("runbooks/examples"), name=done.result.id)
-            print(f"example   {relative(kept)}")
-    raise typer.Exit(max(codes))
 
 
 @app.command()

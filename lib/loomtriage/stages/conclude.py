@@ -59,7 +59,7 @@ def conclude(
     cause = BY_ID[answer.cause]
     top = answer.named[0] if answer.named else None
     weak = unsound(legs)
-    scope = refined_scope(case.scope, facts, top)
+    scope = refined_scope(case.scope, facts, answer.named)
     headline = f"{cause.title[0].upper()}{cause.title[1:]}"
     where = _where(scope) if top and not top.aside else ""
     if where or answer.why:
@@ -180,18 +180,19 @@ def _blind(facts: Facts) -> tuple[str, ...]:
     return () if any(facts.versions.values()) else (version,)
 
 
-def refined_scope(scope: Scope, facts: Facts, top: Conclusion | None) -> Scope:
+def refined_scope(scope: Scope, facts: Facts, named: tuple[Conclusion, ...]) -> Scope:
     """The scope, narrowed by what only the whole evidence tells.
 
     `es_4xx` becomes what the HTTP status says it is; an open projection becomes the only one in
-    which the counters of the named cause rose.
+    which the counters of the named causes rose.
     """
-    places = {p for what in (top.explains if top else ()) for p in facts.places.get(what, ())}
+    counters = [counter for conclusion in named for counter in conclusion.explains]
+    places = {place for counter in counters for place in facts.places.get(counter, ())}
     if not scope.projection and len(places) == 1:
         scope = replace(scope, projection=places.pop())
-    named = {blame.reason for blame in facts.blames} & {"mapping_conflict", "es_write_blocked"}
-    if scope.reason == "es_4xx" and len(named) == 1:
-        return replace(scope, reason=named.pop())
+    told = {blame.reason for blame in facts.blames} & {"mapping_conflict", "es_write_blocked"}
+    if scope.reason == "es_4xx" and len(told) == 1:
+        return replace(scope, reason=told.pop())
     return scope
 
 

@@ -1,0 +1,123 @@
+"""The command that performs drills, in one lab or in several side by side."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Sequence
+from threading import Thread
+from typing import IO, Annotated
+
+import typer
+
+from loomtriage.cli.options import Json, Out, out_dir
+from loomtriage.cli.terminal import relative, say, show
+from loomtriage.errors import UsageError
+
+app = typer.Typer()
+Names = Annotated[list[str] | None, typer.Argument(help="Ids of drills, or nothing with --all.")]
+Labs = Annotated[int, typer.Option(help="Labs side by side, each with its share.", min=1, max=8)]
+
+
+@app.command()
+def drill(  # noqa: PLR0913, PLR0917  (one parameter per documented option)
+    names: Names = None,
+    every: Annotated[bool, typer.Option("--all", help="All drills of the book.")] = False,
+    seed: Annotated[int, typer.Option(help="Draws load, onset, variant and numbers.", min=0)] = 0,
+    repeat: Annotated[int, typer.Option(help="Rounds, each with the next seed.", min=1)] = 1,
+    labs: Labs = 1,
+    lab: Annotated[str, typer.Option(help="Use this running lab instead of an own one.")] = "",
+    inject: Annotated[bool, typer.Option(help="--no-inject: apply nothing, as a control.")] = True,
+    example: Annotated[bool, typer.Option(help="Keep the run as the drill's example.")] = False,
+    out: Out = "",
+    as_json: Json = False,
+) -> None:
+    """Drills end to end in a lab of their own: fault, blind triage, restore, verdict.
+
+    Example: loomtriage drill es_down
+    """
+    chosen = _chosen(names or (), every=every)
+    if labs > 1 and lab:
+        raise UsageError("--labs and --lab exclude each other.", hint="Give one of them.")
+    if labs > 1 and len(chosen) > 1:
+        options = [f"--seed={seed}", f"--repeat={repeat}", f"--out={out_dir(out)}"]
+        options += ["--example"] * example + ["--json"] * as_json + ["--no-inject"] * (not inject)
+        shares = [chosen[first::labs] for first in range(min(labs, len(chosen)))]
+        raise typer.Exit(_side_by_side(shares, options))
+    codes = [
+        _perform(chosen, lab, seed=number, inject=inject, example=example, out=out, json=as_json)
+        for number in range(seed, seed + repeat)
+    ]
+    raise typer.Exit(max(codes))
+
+
+def _chosen(names: Sequence[str], *, every: bool) -> tuple[str, ...]:
+    from loomtriage.drills.book import DRILLS
+
+    if every == bool(names):
+        raise UsageError("Give the ids of drills, or --all.", hint=f"Drills: {', '.join(DRILLS)}.")
+    for name in names:
+        DRILLS.get(name, noun="drill")
+    return tuple(DRILLS) if every else tuple(names)
+
+
+def _perform(  # noqa: PLR0913  (the command's own options)
+    names: Sequence[str],
+    lab: str,
+    *,
+    seed: int,
+    inject: bool,
+    example: bool,
+    out: str,
+    json: bool,
+) -> int:
+    """Perform drills one after the other; the worst exit code."""
+    from loomtriage.drills.fault import Inject
+    from loomtriage.drills.session import Order, run_drills
+    from loomtriage.model import State
+    from loomtriage.runner.folder import keep_as_example
+    from loomtriage.settings import shipped
+
+    mode = Inject.REAL if inject else Inject.NOOP
+    order = Order(lab_name=lab, seed=seed, inject=mode, out=out_dir(out))
+    codes = []
+    for done in run_drills(names, order, say=say):
+        show(done.folder, done.verdict, as_json=json, drill=done.result.as_json())
+        codes.append(int(done.result.exit_code))
+        if example and done.folder and done.result.state is State.OK:
+            kept = keep_as_example(done.folder, shipped("runbooks/examples"), name=done.result.id)
+            print(f"example   {relative(kept)}")
+    return max(codes)
+
+
+def _side_by_side(shares: Sequence[Sequence[str]], options: Sequence[str]) -> int:
+    """Each share in a process and a lab of its own; every line says which; the worst exit code."""
+    command = (sys.executable, "-m", "loomtriage.cli", "drill")
+    pipe = subprocess.PIPE
+    children = [
+        subprocess.Popen([*command, *names, *options], stdout=pipe, stderr=pipe, text=True)
+        for names in shares
+    ]
+    readers = [
+        Thread(target=_tell, args=(stream, number, target), daemon=True)
+        for number, child in enumerate(children, start=1)
+        for stream, target in ((child.stdout, sys.stdout), (child.stderr, sys.stderr))
+    ]
+    for reader in readers:
+        reader.start()
+    try:
+        return max(child.wait() for child in children)
+    finally:
+        # Interrupted ourselves: each child takes its fault back and its lab down.
+        for child in children:
+            if child.poll() is None:
+                child.terminate()
+        for child in children:
+            child.wait()
+        for reader in readers:
+            reader.join(timeout=5)
+
+
+def _tell(stream: IO[str] | None, number: int, target: IO[str]) -> None:
+    for line in stream or ():
+        print(f"lab {number} | {line}", end="", file=target, flush=True)
