@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -116,6 +117,12 @@ class Case:
 
     def _sets(self, signal: Signal) -> str:
         return f"Set {SET_BY[signal]}." if self.evidence.sources.spec == "live" else ""
+
+
+def at_once(*asks: Callable[[], Frame]) -> tuple[Frame, ...]:
+    """Ask several servers at the same time: together they take as long as the slowest."""
+    with ThreadPoolExecutor(len(asks), thread_name_prefix="ask") as pool:
+        return tuple(pool.map(lambda ask: ask(), asks))
 
 
 def _service_spans(case: Case, window: Window) -> Question:

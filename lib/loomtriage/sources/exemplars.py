@@ -32,9 +32,12 @@ def exemplar_table(body: bytes, question: Question) -> tuple[pd.DataFrame, tuple
     """
     data, notes = read_data(body, list)
     try:
-        found = [row for one in data for row in _rows(one)]
+        told = [row for one in data for row in _rows(one)]
     except (AttributeError, KeyError, OSError, OverflowError, TypeError, ValueError):
         raise Unreadable("wrong_content", "The answer is no list of exemplars.") from None
+    found = list({(*map(str, row.values()),): row for row in told}.values())
+    if len(found) < len(told):
+        notes = (*notes, f"{len(told) - len(found)} repeated exemplars were left out.")
     inside = [
         row
         for row in found

@@ -160,9 +160,10 @@ def _metrics(run: _Run, question: Question) -> RawAnswer:
     timed = {p.name: (p, run.times[p.name]) for p in run.processes if p.name in run.times}
     caveats = tuple(f"partial: {text}" for text in trouble)
     if not timed:
-        missing = "wrong_content" if trouble else "not_recorded"
+        missing = next((p.missing for p in run.processes if p.missing), "not_recorded")
         hint = "No scrape of this run can be read; take the counters from a live source."
-        return RawAnswer(missing=missing, hint=hint, caveats=caveats)
+        said = "\n".join(trouble).encode()
+        return RawAnswer(body=said, media="txt", missing=missing, hint=hint, caveats=caveats)
     wanted = question.scope.env
     if wanted and run.env and wanted != run.env:
         hint = f"This run is of env={run.env}, the question is about {wanted}."

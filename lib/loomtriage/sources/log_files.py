@@ -53,9 +53,9 @@ def find_files(
     for path in given:
         if str(path) == STDIN:
             found.append(path)
-        elif path.is_dir():
-            found += [p for p in sorted(path.iterdir()) if p.name.endswith(endings)]
-        elif path.exists() or path.is_symlink() or not has_magic(str(path)):
+        elif _is_folder(path):
+            found += _members(path, endings)
+        elif _is_there(path) or not has_magic(str(path)):
             found.append(path)
         else:
             found += [Path(p) for p in sorted(glob(str(path)))]  # noqa: PTH207 any root, one pattern
@@ -67,6 +67,30 @@ def find_files(
         number = seen[name]
         files.append(LogFile(path=path, name=name if number == 1 else f"{name}#{number}"))
     return tuple(files)
+
+
+def _members(folder: Path, endings: tuple[str, ...]) -> list[Path]:
+    """A folder that cannot be listed stands for itself: reading it says why."""
+    try:
+        return [path for path in sorted(folder.iterdir()) if path.name.endswith(endings)]
+    except OSError:
+        return [folder]
+
+
+def _is_folder(path: Path) -> bool:
+    """What may not be looked at is none."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
+def _is_there(path: Path) -> bool:
+    """What may not be looked at is there: reading it says why it cannot be read."""
+    try:
+        return path.exists() or path.is_symlink()
+    except OSError:
+        return True
 
 
 @cache

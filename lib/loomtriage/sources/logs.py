@@ -22,6 +22,8 @@ from loomtriage.sources.tape import RawAnswer, Tape, Unreadable
 MAX_FILE_BYTES = 100 * 1024 * 1024
 MAX_KEPT_BYTES = 64 * 1024 * 1024
 """Text of lines in the window that one answer holds."""
+KEPT_OF_ODD_BYTES = 4096
+"""Of a file without any line that has a time, where no other has one in the window."""
 PLACES_SHOWN = 5
 _ABSENT = "Give log files with LOOMTRIAGE_LOGS (a file, a folder, a pattern, or - for stdin)."
 
@@ -103,7 +105,7 @@ def read_files(
     notes: list[str] = []
     readings: list[Reading] = []
     kept = _Kept()
-    refused = 0
+    refused, odd = 0, b""
     for file in files:
         try:
             read = file.read(max_bytes=max_bytes)
@@ -124,6 +126,8 @@ def read_files(
         reading = read_lines(data, file=file.name, window=window, head=read.head)
         readings.append(reading)
         kept.add(reading.lines)
+        if reading.first is None:
+            odd = odd or data[:KEPT_OF_ODD_BYTES]
         notes += _account(file.name, reading)
         if not reading.lines and read.modified_at < window.start:
             notes.append(
@@ -134,8 +138,11 @@ def read_files(
         missing, why = ("refused", "could be read") if refused else ("not_configured", "was found")
         hint = f"No log file {why}. {_ABSENT}"
         return RawAnswer(media="jsonl", missing=missing, hint=hint, caveats=tuple(notes))
-    hint = "" if kept.lines else _nothing_in(window, readings)
-    return RawAnswer(body=kept.body(), media="jsonl", hint=hint, caveats=(*notes, *kept.notes()))
+    notes += kept.notes()
+    if kept.lines:
+        return RawAnswer(body=kept.body(), media="jsonl", caveats=tuple(notes))
+    hint = _nothing_in(window, readings)
+    return RawAnswer(body=odd, media="txt", missing="empty", hint=hint, caveats=tuple(notes))
 
 
 class _Kept:

@@ -19,6 +19,7 @@ from loomtriage.sources.trace_documents import only
 
 MAX_FILE_BYTES = 64 * 1024 * 1024
 """Read of one file, and unpacked from one that is packed."""
+KEPT_OF_DAMAGE_BYTES = 4096
 DEADLINE_S = 5.0
 ENDINGS = (".json", ".jsonl", ".json.gz", ".jsonl.gz")
 _ABSENT = "Give OTLP JSON files with LOOMTRIAGE_TRACES (a file, a folder or a pattern)."
@@ -66,7 +67,8 @@ class SpanFiles:
         try:
             reading.found += read_spans(read, account=account, max_bytes=self._max_bytes)
         except Unreadable as bad:
-            reading.damage = reading.damage or bad
+            if reading.damage is None:
+                reading.damage, reading.evidence = bad, read.data[:KEPT_OF_DAMAGE_BYTES]
             reading.notes.append(f"partial: {file.name} cannot be read ({bad.missing}).")
         else:
             reading.read += 1
@@ -99,14 +101,16 @@ class _Reading:
     refused: int = 0
     read: int = 0
     damage: Unreadable | None = None
+    evidence: bytes = b""
     found: list[Read] = field(default_factory=list)
 
     def answer(self, files: int) -> RawAnswer:
         notes = tuple(self.notes)
         if not self.read:
             if self.damage is not None:
+                missing, hint = self.damage.missing, self.damage.hint
                 return RawAnswer(
-                    missing=self.damage.missing, hint=self.damage.hint, caveats=notes, media="txt"
+                    body=self.evidence, missing=missing, hint=hint, caveats=notes, media="txt"
                 )
             missing, why = (
                 ("refused", "can be read") if self.refused else ("not_configured", "is there")

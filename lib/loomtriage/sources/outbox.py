@@ -21,6 +21,7 @@ from loomtriage.model import Finding, Frame, Kind, Signal
 from loomtriage.model.frame import ROW_COLUMNS
 from loomtriage.sources.deadline import Deadline, within
 from loomtriage.sources.json_text import read_json
+from loomtriage.sources.outbox_refusals import READER, refusal
 from loomtriage.sources.question import Question
 from loomtriage.sources.source import frame_of, origin_of, probed, skew_note
 from loomtriage.sources.tape import RawAnswer, Tape, Unreadable
@@ -50,10 +51,6 @@ _MAPPING = (
 )
 _APPEARS = (
     "No row is waiting, and none was finished in the window. Rows appear when the API writes."
-)
-_READER = (
-    "Give a role that may only read: CREATE ROLE triage LOGIN; "
-    "GRANT SELECT ON search_outbox_events, chronicle_outbox_events TO triage."
 )
 
 
@@ -131,8 +128,8 @@ class Outbox:
         except _No as no:
             return RawAnswer(missing=no.args[0], hint=no.args[1])
         except psycopg.Error as error:
-            # The driver's text may quote the DSN, so only the class of the error is told.
-            return RawAnswer(missing=_word(error), hint=_hint(error))
+            word, hint = refusal(error.sqlstate or "", str(error), was_in=bool(opened))
+            return RawAnswer(missing=word, hint=hint)
 
 
 class _Reading:
@@ -146,9 +143,11 @@ class _Reading:
 
     def answer(self, question: Question | None) -> RawAnswer:
         tables = self._tables()
+        gone = [table for table in OUTBOX_TABLES.values() if table not in tables.values()]
         now = datetime.now(UTC)
         told = self._one("SELECT now() AS at")["at"]
         notes = skew_note("database", (told - now).total_seconds())
+        notes += tuple(f"partial: the database has no table {name}." for name in gone)
         if question is None:
             return RawAnswer(caveats=notes)
         self._check_env(question.scope.env)
@@ -180,9 +179,9 @@ class _Reading:
                 (table,),
             )
             if row.get("writes"):
-                raise _No("refused", f"This role can change {table}. {_READER}")
+                raise _No("refused", f"This role can change {table}. {READER}")
             if row and not row["reads"]:
-                raise _No("auth", f"This role cannot read {table}. {_READER}")
+                raise _No("auth", f"This role cannot read {table}. {READER}")
             if row:
                 found[projection] = table
         if not found:
@@ -224,26 +223,6 @@ class _Reading:
 
 def _text(value: object) -> str:
     return value.astimezone(UTC).isoformat() if isinstance(value, datetime) else str(value)
-
-
-def _word(error: psycopg.Error) -> str:
-    if isinstance(error, psycopg.errors.QueryCanceled | psycopg.errors.LockNotAvailable):
-        return "timeout"
-    state = error.sqlstate or ""
-    if state.startswith("28") or state == "42501" or "authentication failed" in str(error):
-        return "auth"
-    if state:
-        return "wrong_content"
-    return "timeout" if "timeout" in str(error).lower() else "refused"
-
-
-def _hint(error: psycopg.Error) -> str:
-    said = {
-        "timeout": "The database did not answer in time. Check locks and load.",
-        "auth": f"The database refuses this role or password. {_READER}",
-        "wrong_content": f"The database answers with SQLSTATE {error.sqlstate}. Check its schema.",
-    }
-    return said.get(_word(error), "No connection to the database. Check the DSN, and start it.")
 
 
 def _parse(body: bytes) -> tuple[pd.DataFrame, tuple[str, ...]]:

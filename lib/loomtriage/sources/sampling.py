@@ -35,15 +35,15 @@ def samples(server: PromqlServer, question: Question) -> Reply:
             why = f"a series holds {held} samples, more than {MAX_POINTS}"
             return _thinned(server, question, why=why, held=held, deadline=deadline)
     reply = server.query(promql(question), at=question.window.end, deadline=deadline)
-    if reply.missing == "too_large":
-        why = "all samples are too many bytes"
-    elif reply.missing in _NO_RAW:
-        why = "the server gives no raw samples"
-    else:
+    if reply.missing not in {"too_large", *_NO_RAW}:
         return reply
+    is_large = reply.missing == "too_large"
+    why = "all samples are too many bytes" if is_large else "the server gives no raw samples"
     held = _held(server, question, deadline)
     thin = _thinned(server, question, why=why, held=held, deadline=deadline)
-    return reply if thin.missing else thin
+    # The first refusal is told; but a server without raw samples is judged by what else it does.
+    is_same = is_large or thin.missing in _NO_RAW
+    return reply if thin.missing and is_same else thin
 
 
 def _held(server: PromqlServer, question: Question, deadline: Deadline) -> int:

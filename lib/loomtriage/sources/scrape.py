@@ -57,6 +57,9 @@ def read_scrape(data: bytes) -> Scrape:
                 samples[_key(name, labels)] = value
     except (AttributeError, IndexError, KeyError, TypeError, ValueError):
         raise Unreadable("wrong_content", f"No exposition text: {safe(text)}") from None
+    if not text.endswith("\n"):
+        # The last number may have lost digits, and would be another number.
+        raise Unreadable("truncated", f"The scrape breaks off after {len(data)} bytes.")
     return Scrape(samples=samples, births=tuple(sorted(births)))
 
 

@@ -137,14 +137,25 @@ class Recording:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._entries = dict(_read_index(folder))
         self._lock = threading.Lock()
+        self._asking: dict[str, threading.Lock] = {}
 
     def fetch(self, key: str, ask: Callable[[], RawAnswer]) -> RawAnswer:
-        """Ask and record; a missing answer is recorded too."""
+        """Ask and record; a missing answer is recorded too.
+
+        Different questions may be asked at the same time, one question is asked once.
+        """
         with self._lock:
+            asking = self._asking.setdefault(key, threading.Lock())
+        with asking:
             known = self._entries.get(key)
             if known is not None:
                 return _play(self._folder, known)
             answer = ask().redacted(self._secrets)
+            self._keep(key, answer)
+            return answer
+
+    def _keep(self, key: str, answer: RawAnswer) -> None:
+        with self._lock:
             packed = gzip.compress(answer.body, mtime=0)
             digest = hashlib.sha256(packed).hexdigest()
             name = f"{len(self._entries) + 1:04d}-{digest[:12]}.{answer.media}.gz"
@@ -162,7 +173,6 @@ class Recording:
             line = json.dumps(entry, sort_keys=True) + "\n"
             _append(self._folder / INDEX, line.encode(), flags=os.O_APPEND)
             self._entries[key] = entry
-            return answer
 
 
 class Again:

@@ -33,8 +33,15 @@ def target_table(body: bytes, question: Question) -> tuple[pd.DataFrame, tuple[s
         rows = [_row(one) for one in data["activeTargets"]]
     except (AttributeError, KeyError, TypeError, ValueError):
         raise Unreadable("wrong_content", "The answer is no list of targets.") from None
-    rows = [row for row in rows if in_scope(row["labels"], question.scope)]
+    found = [row for row in rows if in_scope(row["labels"], question.scope)]
+    rows = list({(row["url"], *sorted(row["labels"].items())): row for row in found}.values())
     rows.sort(key=lambda row: (row["job"], row["instance"], row["url"]))
+    if len(rows) < len(found):
+        notes = (*notes, f"{len(found) - len(rows)} repeated targets were left out.")
+    old = sum(moment < question.window.start for row in rows if (moment := row["last_scrape"]))
+    if old:
+        says = f"stale: {old} of {len(rows)} targets were not scraped since the window began."
+        notes = (*notes, says)
     table = pd.DataFrame(rows, columns=list(TARGET_COLUMNS))
     return table.assign(last_scrape=pd.to_datetime(table["last_scrape"], utc=True)), notes
 

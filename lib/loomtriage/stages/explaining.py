@@ -9,7 +9,7 @@ import pandas as pd
 from loomtriage.analysis.facts import Facts, Seen, gather
 from loomtriage.analysis.joins import Coverage, log_to_row, trace_to_log
 from loomtriage.analysis.silence import silences
-from loomtriage.case import Case
+from loomtriage.case import Case, at_once
 from loomtriage.contract.keys import read_key
 from loomtriage.model import Frame
 from loomtriage.stages.locating import in_scope
@@ -45,8 +45,10 @@ class Pulled:
 def pull(case: Case) -> Pulled:
     """Ask every source once, and split by scope and window."""
     narrowing = measure_case(case)
-    spans, rows = case.pull("spans"), case.pull("rows")
-    earlier = case.pull("spans_before").data if case.baseline else spans.data.iloc[:0]
+    spans, rows, before = at_once(
+        lambda: case.pull("spans"), lambda: case.pull("rows"), lambda: case.pull("spans_before")
+    )
+    earlier = before.data if case.baseline else spans.data.iloc[:0]
     lines = narrowing.lines or case.pull("lines")
     told = lines_in_scope(lines.data, case)
     now = pd.Series([t in case.window for t in told["ts"]], index=told.index, dtype=bool)

@@ -11,8 +11,8 @@ from loomtriage.case import Case
 from loomtriage.contract.spans import CLAIM
 from loomtriage.model import Finding, Frame, Signal, State
 
-OF_TRACES = ("foreign", "truncated")
-OF_METRICS = ("contaminated", "partial", "stale")
+OF_TRACES = ("foreign", "truncated", "partial")
+OF_METRICS = ("contaminated", "truncated", "partial", "stale")
 SHOWN = 3
 
 

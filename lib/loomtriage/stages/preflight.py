@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from loomtriage.analysis.increases import Increases, measure
-from loomtriage.case import Case
+from loomtriage.case import Case, at_once
 from loomtriage.contract.catalogue import METRICS, MetricType
 from loomtriage.model import Finding, Frame, Kind, Signal, State, judge
 from loomtriage.report.tables import Table
@@ -79,13 +79,18 @@ def preflight(case: Case) -> StageResult:
 
 def look_at(case: Case) -> Look:
     """Ask every source once."""
-    metrics = case.pull_metrics(*_PULLED)
-    listed = case.ask(Question(signal=Signal.METRICS, window=case.window, about=Kind.TARGETS))
+    listing = Question(signal=Signal.METRICS, window=case.window, about=Kind.TARGETS)
+    metrics, listed, spans, rows = at_once(
+        lambda: case.pull_metrics(*_PULLED),
+        lambda: case.ask(listing),
+        lambda: case.pull("spans"),
+        lambda: case.pull("rows"),
+    )
     return Look(
         metrics=metrics,
-        traces=case.pull("spans"),
+        traces=spans,
         logs=case.pull("lines"),
-        rows=case.pull("rows"),
+        rows=rows,
         targets=scraped_targets(listed, metrics.data),
         increases=measure(metrics, window=case.window, baseline=case.baseline),
     )

@@ -1,0 +1,153 @@
+"""Sources lost, one and two at a time, at every stage; and all of them hanging at once."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import replace
+from functools import cache
+from itertools import product
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from loomtriage.errors import Exit
+from loomtriage.evidence import examples
+from loomtriage.model import State
+from loomtriage.model.verdict import EXIT_OF_STATE
+from loomtriage.runner.path import read_section
+from loomtriage.runner.verdict import build_verdict
+from loomtriage.sources import Live, Logs, Outbox, Prometheus, Recording, Sources, Traces
+from loomtriage.stages import PATH, STAGES
+from tests.matrix.databases import Endpoint
+from tests.matrix.healthy import case_of
+from tests.matrix.tables import LOST, PAGES, SIGNALS, lost_rows, shown
+from tests.sources.wire import Wire, hangs
+from tests.stages.whole import triage
+
+EXPECTED = {"es_down": "es_down", "placebo": "none"}
+STAGE_OF = {"metrics": "narrow.metrics", "traces": "locate.traces", "logs": "explain.lines"}
+"""The check by which the stage that lives on a signal says that it is gone."""
+
+each = pytest.mark.parametrize("name", sorted(EXPECTED))
+losing = pytest.mark.parametrize("gone", LOST, ids="+".join)
+
+
+@cache
+def _verdict(name, gone=()):
+    with TemporaryDirectory() as folder:
+        return triage(f"example:{name}", Path(folder), without=gone)
+
+
+@each
+@losing
+def test_a_lost_source_leaves_a_right_or_an_honest_verdict(name, gone):
+    """The cause stays right or is `unknown` with a reason; less sure, never OK, no check breaks."""
+    whole, verdict = _verdict(name), _verdict(name, gone)
+    assert verdict["cause"] in (EXPECTED[name], "unknown")
+    assert verdict["cause"] != "none" or "metrics" not in gone
+    assert verdict["state"] not in ("OK", "ERROR")
+    assert verdict["confidence"] <= whole["confidence"]
+    if verdict["cause"] == "unknown":
+        assert verdict["abstained"]
+        assert verdict["why"]
+        assert verdict["confidence"] == 0.0
+
+
+@each
+@losing
+def test_each_stage_says_by_name_what_it_lacks(name, gone):
+    """Preflight names every lost source; the stage that lives on it says so, and is not OK."""
+    states = {f["check"]: f["state"] for f in _verdict(name, gone)["findings"]}
+    named = {m["check"] for m in _verdict(name, gone)["missing"]}
+    for signal in gone:
+        assert f"preflight.{signal}" in named
+        if signal in STAGE_OF:
+            assert states[STAGE_OF[signal]] == "NO_DATA"
+    for signal in set(SIGNALS) - set(gone):
+        assert states[f"preflight.{signal}"] == "OK"
+
+
+@each
+def test_nothing_is_lost_where_nothing_is_taken_away(name):
+    """Control: the whole recording gives the whole verdict."""
+    verdict = _verdict(name)
+    assert verdict["cause"] == EXPECTED[name]
+    assert verdict["state"] == ("OK" if EXPECTED[name] == "none" else "BAD")
+
+
+def test_nothing_at_all_is_no_data():
+    """No signal, no verdict: `unknown`, abstained, NO_DATA."""
+    verdict = _verdict("es_down", SIGNALS)
+    assert (verdict["cause"], verdict["state"]) == ("unknown", "NO_DATA")
+    assert verdict["abstained"]
+    assert verdict["confidence"] == 0.0
+
+
+def test_the_table_of_lost_signals_is_what_the_examples_say():
+    """`docs/reference/degradation.md` is what the program answers; `.ci/degradation` writes it."""
+    page = (PAGES / "degradation.md").read_text(encoding="utf-8")
+    for row in lost_rows(sorted(EXPECTED), _verdict):
+        assert shown(row) in page
+
+
+def test_the_table_of_lost_signals_holds_every_example_and_no_wrong_answer():
+    """Each example with each loss: the cause of its whole recording, or `unknown`; never OK."""
+    page = (PAGES / "degradation.md").read_text(encoding="utf-8")
+    told = [[c.strip() for c in x.split(" | ")] for x in page.splitlines() if x.startswith("| `")]
+    rows = {(row[0].strip("|` "), row[1]): row[2:4] for row in told}
+    losses = {"nothing", *(" and ".join(gone) for gone in LOST)}
+    assert set(rows) == set(product(examples(), losses))
+    for (name, gone), (cause, state) in rows.items():
+        assert cause in (rows[name, "nothing"][0], "unknown")
+        assert gone == "nothing" or state != "OK"
+
+
+def _hanging(metrics, traces, rows, *, logs, tape):
+    """Four sources that take a connection, or a pipe, and never say a word."""
+    port = rows.url.removeprefix("http://")
+    return Sources(
+        spec="live",
+        metrics=Prometheus(metrics.url, tape=tape),
+        traces=Traces(traces.url, tape=tape),
+        logs=Logs(logs, tape=tape),
+        rows=Outbox(f"postgres://w:hunter2@{port}/d", tape=tape),
+    )
+
+
+@pytest.mark.timeout(90)
+def test_the_path_ends_although_everything_hangs(tmp_path):
+    """A stage within 15 s, the path within 30 s, by the budgets that users get; exit code 3."""
+    os.mkfifo(tmp_path / "worker.log")
+    begun = time.monotonic()
+    with Wire(hangs) as metrics, Wire(hangs) as traces, Endpoint(hangs) as rows:
+        sections = []
+        for stage in PATH:
+            entered = time.monotonic()
+            # As the path does it: each stage opens the tape anew.
+            tape = Recording(tmp_path / "tape")
+            sources = _hanging(metrics, traces, rows, logs=tmp_path / "worker.log", tape=tape)
+            case = replace(case_of(sources), stage=stage, folder=tmp_path)
+            STAGES.get(stage, noun="stage")(case)
+            sections.append(read_section(tmp_path, stage, None, seconds=0.0))
+            assert time.monotonic() - entered < 15
+    assert time.monotonic() - begun < 30
+    verdict = build_verdict(case, tmp_path, tuple(sections))
+    assert (verdict["state"], verdict["cause"]) == ("NO_DATA", "unknown")
+    assert EXIT_OF_STATE[State(verdict["state"])] is Exit.NO_DATA
+    assert {m["signal"] for m in verdict["missing"]} >= set(SIGNALS)
+
+
+@pytest.mark.timeout(90)
+@pytest.mark.parametrize("stage", PATH)
+def test_a_stage_by_hand_ends_although_everything_hangs(stage, tmp_path):
+    """Without a run folder nothing is remembered between stages, and 15 s hold all the same."""
+    os.mkfifo(tmp_path / "worker.log")
+    begun = time.monotonic()
+    with Wire(hangs) as metrics, Wire(hangs) as traces, Endpoint(hangs) as rows:
+        logs = tmp_path / "worker.log"
+        sources = _hanging(metrics, traces, rows, logs=logs, tape=Live())
+        result = STAGES.get(stage, noun="stage")(replace(case_of(sources), stage=stage))
+    assert time.monotonic() - begun < 15
+    assert result.verdict.state is State.NO_DATA
