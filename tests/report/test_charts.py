@@ -123,7 +123,7 @@ def test_odd_traces_are_drawn():
     lost = [base | {"parent_id": "gone", "duration_s": float("nan"), "error": None}]
     charts = [waterfall(pd.DataFrame(rows), id="w", title="t") for rows in (deep, ring, lost)]
     assert all(chart.light_png for chart in charts)
-    assert "2960 more spans" in charts[0].note
+    assert "2984 more spans" in charts[0].note
     assert "2 spans in" in charts[1].alt
     assert "a parent that is missing" in charts[2].note
 
@@ -162,3 +162,16 @@ def test_times_are_utc_whatever_the_offset():
     chart = timeline([Mark(label="m", at=tokyo, signal=Signal.LOGS)], **WHEN)
     assert "14:21:40" in chart.alt
     assert tokyo.astimezone(UTC) in WINDOW
+
+
+def test_a_late_failure_is_drawn_although_the_trace_is_long():
+    """Hundreds of healthy spans before it do not push the failing one out of the picture."""
+    base = trace(failing=False).iloc[0].to_dict() | {"span_id": "root", "parent_id": ""}
+    rows = [base] + [
+        base | {"span_id": f"s{n}", "parent_id": "root", "start": START + timedelta(milliseconds=n)}
+        for n in range(1, 200)
+    ]
+    late = rows[-1] | {"span_id": "late", "operation": "late", "error": True}
+    late["start"] += timedelta(seconds=1)
+    assert "late" in waterfall(pd.DataFrame([*rows, late]), id="w", title="t").alt
+    assert "late" not in waterfall(pd.DataFrame(rows), id="w", title="t").alt

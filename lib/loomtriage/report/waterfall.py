@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 Row = Mapping[Hashable, Any]
 """One span as pandas hands it out: the SPANS columns."""
 
-MAX_SPANS = 40
+MAX_SPANS = 16
+"""What one look takes in; a batch of twenty rows repeats itself."""
 MAX_DEPTH = 8
 NAME_CHARS, STATUS_CHARS = 40, 52
 ROW_IN, NUMBER_IN = 0.23, 0.95
@@ -97,7 +98,7 @@ def _tree(spans: pd.DataFrame, caption: str) -> Tree:
     first = rows[0]["start"] if rows else None
     services = sorted({str(row["service"]) for row in rows})
     is_shared = len(services) == 1
-    bars = tuple(_bar(row, depth, first, is_shared) for row, depth in ordered[:MAX_SPANS])
+    bars = tuple(_bar(row, depth, first, is_shared) for row, depth in _few(ordered))
     trace = text(rows[0]["trace_id"], limit=32) if rows else ""
     service = text(services[0], limit=60) if is_shared else ""
     return Tree(
@@ -106,6 +107,15 @@ def _tree(spans: pd.DataFrame, caption: str) -> Tree:
         hidden=max(0, len(ordered) - MAX_SPANS),
         orphans=orphans,
     )
+
+
+def _few(ordered: list[tuple[Row, int]]) -> list[tuple[Row, int]]:
+    """The first spans in order, of which the last make room when only later ones failed."""
+    kept, later = ordered[:MAX_SPANS], ordered[MAX_SPANS:]
+    if any(_is_true(row["error"]) for row, depth in kept if depth):
+        return kept
+    failed = [pair for pair in later if _is_true(pair[0]["error"])][: MAX_SPANS // 2]
+    return kept[: MAX_SPANS - len(failed)] + failed
 
 
 def _walk(roots: list[Row], children: Mapping[object, list[Row]]) -> list[tuple[Row, int]]:
