@@ -6,9 +6,10 @@ from dataclasses import replace
 
 import pytest
 
+from loomtriage.analysis.blames import Blame
 from loomtriage.analysis.causes import RULES, decide
 from loomtriage.analysis.deliveries import Deliveries
-from loomtriage.analysis.facts import Blame, Facts
+from loomtriage.analysis.facts import Facts
 from loomtriage.analysis.silence import Silence
 from loomtriage.analysis.voices import Voice
 from loomtriage.contract.causes import BY_ID

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from loomtriage.analysis.facts import Blame, Facts
+from loomtriage.analysis.blames import Blame
+from loomtriage.analysis.facts import Facts
 
 UNHARMED = "database or producer: {} finished rows unharmed"
 
@@ -60,7 +61,7 @@ def conclude_from(
     rejected: tuple[str, ...] = (),
 ) -> Conclusion:
     """A conclusion from blamed reasons: what else agrees, and which projection is unharmed."""
-    legs, said = ["metrics"], list(because)
+    legs, said = (["metrics"] if facts.processed else []), list(because)
     for leg, voice in (("traces", facts.spoken), ("logs", facts.written)):
         low, high = signature.statuses
         found = (

@@ -9,13 +9,13 @@ from datetime import datetime
 
 import pandas as pd
 
+from loomtriage.analysis.blames import Blame, counted, told
 from loomtriage.analysis.deliveries import Deliveries, deliveries, versioned, versions
 from loomtriage.analysis.increases import Increases
 from loomtriage.analysis.silence import NONE, SURE, Silence, Silences
-from loomtriage.analysis.surprise import FLOOR_EVENTS, gate, signed_g2
+from loomtriage.analysis.surprise import gate, signed_g2
 from loomtriage.analysis.voices import Voice, of_lines, of_spans
-from loomtriage.contract import catalogue
-from loomtriage.contract.reasons import canonical, is_known
+from loomtriage.contract.reasons import is_known
 
 _RECLAIMED = re.compile(r"^Reclaimed (\d{1,6}) stuck outbox events")
 # Bulk workers that finish their span before they write down how a request ended (in part, mostly)
@@ -31,31 +31,6 @@ EXTRA = (
     "trace_export_failures",
     "produced",
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Blame:
-    """How many rows one reason ended an attempt of, each row counted once.
-
-    Attributes:
-        reason: canonical reason.
-        result: `retry` or `failed`.
-        observed, expected: rows in the window, and what the baseline predicts.
-        strong: at least six extra rows and past the gate.
-        projections: whose rows.
-    """
-
-    reason: str
-    result: str
-    observed: float
-    expected: float
-    strong: bool
-    projections: tuple[str, ...] = ()
-
-    def __str__(self) -> str:
-        return (
-            f"{self.observed:.0f} × {self.result} with {self.reason} ({self.expected:.1f} expected)"
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,6 +50,16 @@ class Seen:
     lines_before: pd.DataFrame | None = None
     rows: pd.DataFrame | None = None
     until: datetime | None = None
+
+    @property
+    def now(self) -> tuple[pd.DataFrame | None, pd.DataFrame | None]:
+        """Lines and spans of the window."""
+        return self.lines, self.spans
+
+    @property
+    def before(self) -> tuple[pd.DataFrame | None, pd.DataFrame | None]:
+        """Lines and spans of the baseline."""
+        return self.lines_before, self.spans_before
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,7 +145,11 @@ def gather(
     """Reduce what was pulled; `increases` are folded ones, None without metrics."""
     spoken, written = of_spans(seen.spans), of_lines(seen.lines)
     only = _telling(spoken, written)
-    blames = _blames(increases, exposure=exposure, status=only) if increases else ()
+    blames = (
+        counted(increases, exposure=exposure, status=only)
+        if increases
+        else told(seen.now, seen.before, exposure=exposure, status=only)
+    )
     return Facts(
         blames=blames,
         processed=_processed(increases, exposure) if increases else None,
@@ -204,37 +193,6 @@ def _telling(*voices: Voice) -> int | None:
     """The one 4xx status that tells `es_4xx` apart; 404 and 429 have reasons of their own."""
     found = {s for voice in voices for s in voice.statuses if 400 <= s < 500 and s != 429}
     return found.pop() if len(found) == 1 else None
-
-
-def _blames(increases: Increases, *, exposure: float, status: int | None) -> tuple[Blame, ...]:
-    found: list[Blame] = []
-    for metric in ("retry_scheduled", "terminal_failed"):
-        rows = increases.of(metric)
-        by_reason = rows.groupby(level="reason").sum()
-        for name, row in by_reason.iterrows():
-            reason = canonical(str(name), status=status)
-            if reason in ("none", "") or row["observed"] <= 0:
-                continue
-            observed, expected = float(row["observed"]), float(row["baseline"]) * exposure
-            g2 = signed_g2(observed, float(row["baseline"]), exposure=exposure)
-            strong = observed - expected >= FLOOR_EVENTS and g2 > gate(len(by_reason))
-            if strong or row["baseline"] == 0:
-                found.append(
-                    Blame(
-                        reason=reason,
-                        result=catalogue.BY_ID[metric].result,
-                        observed=observed,
-                        expected=expected,
-                        strong=strong,
-                        projections=_projections(rows, str(name)),
-                    )
-                )
-    return tuple(sorted(found, key=lambda b: (-b.strong, -b.observed, b.reason)))
-
-
-def _projections(rows: pd.DataFrame, reason: str) -> tuple[str, ...]:
-    mine = rows[(rows.index.get_level_values("reason") == reason) & (rows["observed"] > 0)]
-    return tuple(sorted(set(mine.index.get_level_values("projection")) - {""}))
 
 
 def _processed(increases: Increases, exposure: float) -> tuple[float, float]:

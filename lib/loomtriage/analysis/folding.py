@@ -20,7 +20,8 @@ from loomtriage.contract.spans import ROW
 
 UNSUCCESSFUL = frozenset({Result.RETRY.value, Result.FAILED.value})
 COUNTERS = ("retry_scheduled", "terminal_failed", "failed")
-ATTEMPT_COLUMNS = ("projection", "op", "reason", "row", "attempt")
+ATTEMPT_COLUMNS = ("projection", "op", "reason", "row", "attempt", "result")
+Told = tuple[str, str, str, str, int, str]
 _SPOKEN_PREFIX = "Failed to process outbox event "
 
 
@@ -77,9 +78,11 @@ def fold(increases: Increases, by: Folding) -> Increases:
     return replace(increases, table=increases.table.div(pd.Series(factors, index=index), axis=0))
 
 
-def attempts_in_lines(lines: pd.DataFrame) -> pd.DataFrame:
+def attempts_in_lines(lines: pd.DataFrame | None) -> pd.DataFrame:
     """One row per unsuccessful attempt that a line tells of: `ATTEMPT_COLUMNS`."""
-    told = []
+    told: list[Told] = []
+    if lines is None or lines.empty:
+        return _attempts(told)
     for message, fields in zip(lines["message"], lines["fields"], strict=True):
         spoken = str(message)
         if spoken.startswith(_SPOKEN_PREFIX):  # Wordloom's only line about a single row
@@ -89,12 +92,12 @@ def attempts_in_lines(lines: pd.DataFrame) -> pd.DataFrame:
     return _attempts(told)
 
 
-def attempts_in_spans(spans: pd.DataFrame) -> pd.DataFrame:
+def attempts_in_spans(spans: pd.DataFrame | None) -> pd.DataFrame:
     """One row per unsuccessful row span: `ATTEMPT_COLUMNS`.
 
     A row span without a result of its own has that of the batch it hangs under.
     """
-    if spans.empty:
+    if spans is None or spans.empty:
         return _attempts([])
     above = {
         (trace, own): attributes
@@ -113,7 +116,7 @@ def attempts_in_spans(spans: pd.DataFrame) -> pd.DataFrame:
     return _attempts(told)
 
 
-def _told(fields: Mapping[str, object], *, row: str) -> tuple[str, str, str, str, int]:
+def _told(fields: Mapping[str, object], *, row: str) -> Told:
     number = str(fields.get("attempt", ""))
     return (
         read_key("projection", fields),
@@ -121,10 +124,11 @@ def _told(fields: Mapping[str, object], *, row: str) -> tuple[str, str, str, str
         canonical(read_key("reason", fields)),
         row,
         int(number) if number.isascii() and number.isdigit() else -1,
+        read_key("result", fields),
     )
 
 
-def _attempts(told: Iterable[tuple[str, str, str, str, int]]) -> pd.DataFrame:
+def _attempts(told: Iterable[Told]) -> pd.DataFrame:
     kept = [one for one in told if one[3]]
     return pd.DataFrame(kept, columns=list(ATTEMPT_COLUMNS))
 

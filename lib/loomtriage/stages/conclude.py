@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from loomtriage.analysis.blames import Blame
 from loomtriage.analysis.conclusion import Conclusion
 from loomtriage.analysis.facts import Facts, unknown_reasons
 from loomtriage.analysis.surprise import FLOOR_EVENTS
@@ -190,10 +191,26 @@ def refined_scope(scope: Scope, facts: Facts, named: tuple[Conclusion, ...]) -> 
     places = {place for counter in counters for place in facts.places.get(counter, ())}
     if not scope.projection and len(places) == 1:
         scope = replace(scope, projection=places.pop())
+    if facts.processed is None and counters:
+        scope = _told_scope(scope, facts.blamed(*counters))
     told = {blame.reason for blame in facts.blames} & {"mapping_conflict", "es_write_blocked"}
     if scope.reason == "es_4xx" and len(told) == 1:
         return replace(scope, reason=told.pop())
     return scope
+
+
+def _told_scope(scope: Scope, blames: tuple[Blame, ...]) -> Scope:
+    """Without counters nothing was narrowed: what lines and spans told of the first blame."""
+    if not blames:
+        return scope
+    first = blames[0]
+    only = first.projections[0] if len(first.projections) == 1 else ""
+    return replace(
+        scope,
+        reason=scope.reason or first.reason,
+        result=scope.result or first.result,
+        projection=scope.projection or only,
+    )
 
 
 def _where(scope: Scope) -> str:

@@ -79,7 +79,7 @@ def facts_of(case: Case, pulled: Pulled) -> Facts:
     return gather(
         narrowing.folded if measured else None,
         seen,
-        exposure=pulled.ratio if case.baseline else 1.0,
+        exposure=_exposure(case, pulled),
         stuck=max((m.peak for m in narrowing.moves if m.metric == "stuck" and m.moved), default=0),
         still=silences(
             narrowing.frame,
@@ -88,6 +88,14 @@ def facts_of(case: Case, pulled: Pulled) -> Facts:
             span=case.span,
         ),
     )
+
+
+def _exposure(case: Case, pulled: Pulled) -> float:
+    """Of the counters; by time where there are none, 1.0 without a baseline."""
+    if case.baseline is None:
+        return 1.0
+    by_time = case.window.seconds / case.baseline.seconds
+    return pulled.ratio if pulled.narrowing.exposure else by_time
 
 
 def lines_in_scope(lines: pd.DataFrame, case: Case) -> pd.DataFrame:
