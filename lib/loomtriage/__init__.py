@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from loomtriage.case import open_case
+    from loomtriage.drills.show import show_drill
     from loomtriage.model import Scope, Window
     from loomtriage.pivoting import pivot
     from loomtriage.stages.conform import conform
@@ -26,6 +27,7 @@ _HOMES = {
     "locate": "loomtriage.stages.locate",
     "explain": "loomtriage.stages.explain",
     "pivot": "loomtriage.pivoting",
+    "show_drill": "loomtriage.drills.show",
     "Window": "loomtriage.model",
     "Scope": "loomtriage.model",
 }
@@ -40,6 +42,7 @@ __all__ = [
     "open_case",
     "pivot",
     "preflight",
+    "show_drill",
 ]
 
 

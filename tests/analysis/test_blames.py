@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import pandas as pd
 import pytest
 
 from loomtriage.analysis.blames import told
 from loomtriage.analysis.causes import decide
 from loomtriage.analysis.facts import Seen, gather
 from loomtriage.contract.keys import SEARCH
-from loomtriage.contract.spans import ROW
+from loomtriage.contract.spans import BATCH, ROW
 from tests.make import line, lines, span, spans
 
 NOTHING = (lines(), spans())
@@ -86,3 +87,20 @@ def test_a_cause_is_named_without_counters_by_what_the_others_agree_on():
     first = decide(gather(None, seen, exposure=1.0))[0]
     assert first.cause == "es_down"
     assert first.legs == ("traces", "logs")
+
+
+def test_items_that_fail_inside_bulk_requests_are_no_poison_without_counters_either():
+    """A batch span in bulk mode says that the request ended in part; alone, rows are poison."""
+    batch = span("b", "b", BATCH, attributes={"mode": "es_bulk", "result": "partial"})
+    rows = tried(9)
+    for seen, cause in (
+        (pd.concat([rows, spans(batch)]), "es_bulk_partial"),
+        (rows, "es_poison_4xx"),
+    ):
+        voices = Seen(
+            spans=seen,
+            lines=lines(line("HTTP 400", fields={"http_status": 400})),
+            spans_before=spans(),
+            lines_before=lines(),
+        )
+        assert [c.cause for c in decide(gather(None, voices, exposure=1.0))] == [cause]

@@ -223,6 +223,22 @@ def drill(say: Say) -> Mapping[str, object]:
             {"name": say("observe"), "at": "2026-02-14T14:21:34Z", "seconds": 356.0},
             {"name": say("revert"), "at": say("2026-02-14T14:27:30Z"), "seconds": 0.02},
         ],
-        "latency": {say("detect_s"): 5.3},
+        "latency": [
+            {
+                "name": say("witness"),
+                "signal": "",
+                "at": "2026-02-14T14:21:34.100Z",
+                "after_s": 0.0,
+                "within_s": 0.1,
+            },
+            {
+                "name": say("metric moved"),
+                "signal": "metrics" if say is plain else say("metrics"),
+                "at": "2026-02-14T14:21:39.400Z",
+                "after_s": 5.3,
+                "within_s": 0.6,
+            },
+            {"name": say("first error line"), "signal": "logs", "at": say(""), "after_s": None},
+        ],
         "notes": [say("Drain took 41 s; lag is back inside its band.")],
     }

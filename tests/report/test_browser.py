@@ -142,7 +142,7 @@ def test_a_page_asks_for_nothing_and_complains_of_nothing(visit):
     assert seen.outside() == []
     assert seen.messages == []
     widths = "[...document.images].map(image => image.complete && image.naturalWidth)"
-    assert seen.page.evaluate(widths) == [1120] * 5
+    assert seen.page.evaluate(widths) == [1120] * 6
 
 
 @pytest.mark.parametrize("words", SCRIPTS)
@@ -213,7 +213,7 @@ def test_it_is_readable_on_screens(visit, scheme):
     seen = visit(html(page()), color_scheme=scheme)
     assert seen.page.evaluate(CONTRAST)[0] >= 4.5
     sources = seen.page.evaluate("[...document.images].map(i => i.currentSrc === i.src)")
-    assert sources == [scheme == "light"] * 5
+    assert sources == [scheme == "light"] * 6
     corner = Image.open(io.BytesIO(seen.page.screenshot())).convert("RGB").getpixel((2, 2))
     assert corner == ((255, 255, 255) if scheme == "light" else (21, 25, 30))
 

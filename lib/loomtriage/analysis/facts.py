@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,6 +16,7 @@ from loomtriage.analysis.increases import Increases
 from loomtriage.analysis.silence import NONE, SURE, Silence, Silences
 from loomtriage.analysis.surprise import gate, signed_g2
 from loomtriage.analysis.voices import Voice, of_lines, of_spans
+from loomtriage.contract.keys import read_key
 from loomtriage.contract.reasons import is_known
 
 _RECLAIMED = re.compile(r"^Reclaimed (\d{1,6}) stuck outbox events")
@@ -22,6 +24,7 @@ _RECLAIMED = re.compile(r"^Reclaimed (\d{1,6}) stuck outbox events")
 # leave nothing of it in the trace, and this complaint of the tracing library in the log.
 _OUTCOME_LOST = "Setting attribute on ended span"
 EXPORTER_EVENTS = frozenset({"tracing.exporter_unreachable", "tracing.export_failed"})
+BULK_MODE = "es_bulk"
 EXTRA = (
     "owner_mismatch",
     "contention",
@@ -154,7 +157,7 @@ def gather(
         blames=blames,
         processed=_processed(increases, exposure) if increases else None,
         extra={} if increases is None else _extra(increases, exposure),
-        bulk=_bulk(increases) if increases else {},
+        bulk=_bulk(increases) if increases else _told_bulk(seen),
         spoken=spoken,
         written=written,
         traces=None if seen.spans is None else len(seen.spans),
@@ -218,6 +221,15 @@ def _places(increases: Increases, exposure: float) -> dict[str, tuple[str, ...]]
 def _bulk(increases: Increases) -> dict[str, float]:
     rows = increases.of("bulk_requests")
     return {str(k): float(v) for k, v in rows.groupby(level="result")["observed"].sum().items()}
+
+
+def _told_bulk(seen: Seen) -> dict[str, float]:
+    """Bulk requests by result as spans tell them, or else lines: batches in the mode `es_bulk`."""
+    told = [] if seen.spans is None else list(seen.spans["attributes"])
+    if seen.lines is not None and not any(one.get("mode") == BULK_MODE for one in told):
+        told = list(seen.lines["fields"])
+    results = Counter(read_key("result", one) for one in told if one.get("mode") == BULK_MODE)
+    return {name: float(count) for name, count in results.items()}
 
 
 def _unharmed(increases: Increases, blames: Iterable[Blame]) -> tuple[str, ...]:

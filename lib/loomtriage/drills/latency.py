@@ -66,11 +66,21 @@ class Sight:
     is_asked: bool = True
 
 
-_RULE = {"signal": Signal.METRICS, "every_s": SCRAPE_S + EVALUATE_S, "is_asked": False}
+def _alert(state: str) -> Sight:
+    """A rule sees what was scraped, when it is evaluated; not every system has rules."""
+    return Sight(
+        key=f"alert_{state}",
+        name=f"alert {state}",
+        signal=Signal.METRICS,
+        every_s=SCRAPE_S + EVALUATE_S,
+        is_asked=False,
+    )
+
+
 SIGHTS: tuple[Sight, ...] = (
     Sight(key="metric_onset", name="metric moved", signal=Signal.METRICS, every_s=SCRAPE_S),
-    Sight(key="alert_pending", name="alert pending", **_RULE),
-    Sight(key="alert_firing", name="alert firing", **_RULE),
+    _alert("pending"),
+    _alert("firing"),
     Sight(key="first_error_span", name="first error span", signal=Signal.TRACES),
     Sight(key="first_error_line", name="first error line", signal=Signal.LOGS),
 )

@@ -13,16 +13,17 @@ from loomtriage.drills.book import DRILLS
 from loomtriage.drills.latency import measure_latency
 from loomtriage.drills.result import RESULT_FILE
 from loomtriage.errors import BundleDamaged, UsageError
-from loomtriage.evidence import examples
 from loomtriage.handover import before, read_handover
 from loomtriage.model import Finding, State, Verdict, judge
 from loomtriage.report import latency, loose, strip
 from loomtriage.report.canvas import Chart, nothing
 from loomtriage.report.tables import Table
 from loomtriage.settings import shipped
+from loomtriage.sources.manifest import NAME as MANIFEST
 from loomtriage.sources.manifest import read_manifest
 from loomtriage.stages.locate import locate
 from loomtriage.stages.narrow import narrow
+from loomtriage.stages.result import StageResult
 
 Told = TypeVar("Told")
 TABLES: Mapping[str, tuple[str, tuple[str, ...]]] = {
@@ -43,18 +44,22 @@ class DrillRun:
     """One performance of a drill, as its run folder tells it.
 
     Attributes:
-        source: spec of the run folder.
+        source: spec of the run folder, as given.
+        folder: the run folder, None when it is not there.
         lacks: why there is nothing to show, empty when the run is there.
         drill: content of `drill.json`.
         answer: content of `verdict.json`, empty when no triage took place.
         left: what the stages handed over, merged.
+        played: stages that were played back for their charts, each once.
     """
 
     source: str
+    folder: Path | None = field(default=None, repr=False)
     lacks: str = ""
     drill: Mapping[str, object] = field(default_factory=dict, repr=False)
     answer: Mapping[str, object] = field(default_factory=dict, repr=False)
     left: Mapping[str, object] = field(default_factory=dict, repr=False)
+    played: dict[str, StageResult] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def verdict(self) -> Verdict:
@@ -101,12 +106,14 @@ class DrillRun:
             UsageError: there is none of that name.
         """
         title = _known(CHARTS, name, noun="chart")
-        if self.lacks:
+        if self.lacks or self.folder is None:
             return nothing(name, title=title, why=self.lacks)
         if name == "latency" and (drawn := latency.chart(self._moments())):
             return drawn
         stage, run = ("locate", locate) if name == "waterfall" else ("narrow", narrow)
-        return run(open_case(stage, source=self.source)).chart(name)
+        if stage not in self.played:
+            self.played[stage] = run(open_case(stage, source=f"run:{self.folder}"))
+        return self.played[stage].chart(name)
 
     @property
     def next(self) -> Table:
@@ -148,24 +155,33 @@ class DrillRun:
         return tuple(row for row in rows if row[1])
 
 
-def show_drill(source: str) -> DrillRun:
+def show_drill(source: str, *, kept: Path | None = None) -> DrillRun:
     """Open the recorded performance of a drill; nothing is performed, nothing is asked.
 
     Args:
         source: `example:ID`, or `run:DIR` for a run of your own. A drill of the book whose
             example is not recorded yet is shown as exactly that.
+        kept: folder of the recorded examples; the shipped one when not given.
 
     Raises:
         UsageError: the source has another form, names nothing, or is no drill's run.
         BundleDamaged: the run does not match its manifest.
     """
     kind, _, rest = source.partition(":")
-    if kind == "example" and rest in DRILLS and rest not in examples():
-        return DrillRun(source=source, lacks=_not_recorded(rest))
-    folder = _folder(kind, rest, source)
+    folder = Path(rest).expanduser()
+    if kind == "example" and rest in DRILLS:
+        folder = (kept or shipped("runbooks/examples")) / rest
+        if not (folder / MANIFEST).is_file():
+            return DrillRun(source=source, lacks=_not_recorded(rest))
+    elif kind != "run" or not rest or not folder.is_dir():
+        raise UsageError(
+            f"source {source[:80]!r} is no recorded run of a drill.",
+            hint=f"Use run:DIR, or example:ID with one of {', '.join(DRILLS)}.",
+        )
     read_manifest(folder).verify(folder)
     return DrillRun(
         source=source,
+        folder=folder,
         drill=_drill(folder),
         answer=_content(folder / "verdict.json"),
         left=before(read_handover(folder), ""),
@@ -176,18 +192,6 @@ def _not_recorded(name: str) -> str:
     return (
         f"No run of {name} is recorded yet. "
         f"`loomtriage drill {name} --example` performs the drill and records it."
-    )
-
-
-def _folder(kind: str, rest: str, source: str) -> Path:
-    if kind == "example" and rest in examples():
-        return shipped("runbooks/examples") / rest
-    folder = Path(rest).expanduser()
-    if kind == "run" and rest and folder.is_dir():
-        return folder
-    raise UsageError(
-        f"source {source[:80]!r} is no recorded run of a drill.",
-        hint=f"Use run:DIR, or example:ID with one of {', '.join(DRILLS)}.",
     )
 
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from loomtriage.model import Window
 from loomtriage.report.canvas import Chart, drawn, guarded, nothing
 from loomtriage.report.plot import Line, Mark, Plot, lines_figure, timeline_figure
-from loomtriage.report.text import label
+from loomtriage.report.text import LABEL, label
 from loomtriage.report.waterfall import waterfall
 
 __all__ = ["Chart", "Mark", "gauges", "increases", "timeline", "waterfall"]
@@ -167,7 +167,7 @@ def _seconds(moment: datetime) -> float:
 
 
 def _say_mark(mark: Mark) -> str:
-    return f"{label(mark.label)} ({mark.signal}) {mark.at.astimezone(UTC):%H:%M:%S}"
+    return f"{mark.named(LABEL)} {mark.at.astimezone(UTC):%H:%M:%S}"
 
 
 def _number(value: float) -> str:

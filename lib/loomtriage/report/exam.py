@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from loomtriage.model import State
-from loomtriage.report import loose
+from loomtriage.report import latency, loose
+from loomtriage.report.tables import Table
 from loomtriage.report.text import text
 
 
@@ -23,7 +24,7 @@ class Exam:
     restored: str
     digests: tuple[tuple[str, str], ...]
     phases: tuple[tuple[str, str, str], ...]
-    latency: tuple[tuple[str, str], ...]
+    latency: Table | None
     notes: tuple[str, ...]
 
 
@@ -43,7 +44,7 @@ def read(drill: Mapping[str, object]) -> Exam:
         restored=_restored(drill),
         digests=tuple((name, digest) for name, digest in digests if digest),
         phases=tuple(_phase(entry) for entry in loose.maps(drill.get("phases"))),
-        latency=tuple(_latency(drill.get("latency"))),
+        latency=latency.table(drill.get("latency")),
         notes=tuple(text(entry) for entry in loose.items(drill.get("notes"))),
     )
 
@@ -66,16 +67,3 @@ def _phase(entry: Mapping[str, object]) -> tuple[str, str, str]:
     seconds = entry.get("seconds")
     lasted = loose.number(seconds, "s")
     return loose.word(entry, "name"), loose.when(entry.get("at")) if entry.get("at") else "", lasted
-
-
-def _latency(value: object) -> list[tuple[str, str]]:
-    pairs = loose.mapping(value)
-    if not pairs:
-        number = loose.number(value, "s")
-        return (
-            [("latency", number)] if number else [("latency", text(e)) for e in loose.items(value)]
-        )
-    return [
-        (text(name, limit=80).replace("_", " ").removesuffix(" s"), loose.number(v, "s") or text(v))
-        for name, v in pairs.items()
-    ]

@@ -14,7 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from loomtriage.model import State, Verdict
-from loomtriage.report import exam, links, loose, strip
+from loomtriage.report import exam, latency, links, loose, strip
 from loomtriage.report.canvas import Chart
 from loomtriage.report.summary import Part, Summary, write
 from loomtriage.report.tables import Table
@@ -140,6 +140,7 @@ def render(page: Page, templates: Environment) -> str:
         schema=loose.word(page.verdict_json, "schema"),
         blocks=_blocks(page),
         exam=exam.read(page.drill) if page.drill is not None else None,
+        seen=_seen(page),
         sources=[(text(name, limit=120), text(value, limit=400)) for name, value in page.sources],
         next_steps=_steps(page),
     )
@@ -161,6 +162,12 @@ def markdown(page: Page) -> str:
 
 def _origins(page: Page) -> frozenset[str]:
     return frozenset(filter(None, (links.origin(str(value)) for _, value in page.sources)))
+
+
+def _seen(page: Page) -> Picture | None:
+    """When each signal saw the drill's fault, None outside drills."""
+    chart = latency.chart(page.drill.get("latency")) if page.drill is not None else None
+    return _picture(chart) if chart else None
 
 
 def _steps(page: Page) -> tuple[tuple[str, bool], ...]:

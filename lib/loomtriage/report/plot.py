@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from loomtriage.model import Signal, Window
@@ -17,22 +18,37 @@ if TYPE_CHECKING:
 
 STYLES = ("-", (0, (5, 1.5)), (0, (1, 1.2)), (0, (6, 1.5, 1, 1.5)))
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
-SHAPES = {Signal.METRICS: "o", Signal.TRACES: "D", Signal.LOGS: "^", Signal.ROWS: "s"}
+SHAPES: Mapping[Signal | None, str] = MappingProxyType(
+    {Signal.METRICS: "o", Signal.TRACES: "D", Signal.LOGS: "^", Signal.ROWS: "s", None: "P"}
+)
 LEFT_IN, RIGHT_IN, ROW_IN = 0.78, 0.25, 0.2
 CHAR_IN = 0.062
 """Room for one character at 8 points; counted, since measuring drawn text can stall."""
 MARK_CHARS = 50
+FINE_S = 5.0
+"""Moments that lie closer together than this are told apart in milliseconds."""
 TITLE_CHARS = 100
 DAY_S = 86400.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Mark:
-    """One moment worth a place on the timeline; `at` is aware UTC."""
+    """One moment worth a place on the timeline.
+
+    Attributes:
+        label: what happened.
+        at: aware UTC.
+        signal: which signal tells it, None for what no signal tells.
+    """
 
     label: str
     at: datetime
-    signal: Signal
+    signal: Signal | None
+
+    def named(self, limit: int) -> str:
+        """Label of at most `limit` characters, with the signal where there is one."""
+        shown = cut(label(self.label), limit)
+        return f"{shown} ({self.signal})" if self.signal else shown
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,13 +124,14 @@ def lines_figure(lines: Sequence[Line], plot: Plot, ink: Ink, *, steps: bool) ->
 
 def timeline_figure(marks: Sequence[Mark], plot: Plot, ink: Ink) -> Figure:
     """One row per moment, named at the left, from top to bottom in order of time."""
-    names = [f"{cut(label(mark.label), MARK_CHARS)}  ({mark.signal})" for mark in marks]
+    names = [mark.named(MARK_CHARS) for mark in marks]
     plot_in = max(0.9, 0.25 * len(marks) + 0.15)
     left_in = 0.2 + CHAR_IN * max(map(len, names))
     figure, axes = _axes(plot, plot_in=plot_in, below_in=0.55, left_in=left_in)
     _shade(axes, plot, ink)
     colors = _cycle()
-    first = marks[0].at.timestamp()
+    first, last = marks[0].at.timestamp(), marks[-1].at.timestamp()
+    digits = 3 if last - first < FINE_S else 1
     for row, mark in enumerate(marks):
         at = mark.at.timestamp()
         axes.plot(
@@ -126,8 +143,9 @@ def timeline_figure(marks: Sequence[Mark], plot: Plot, ink: Ink) -> Figure:
             clip_on=False,
         )
         right = at <= plot.start + 0.7 * (plot.end - plot.start)
+        later = f"  +{at - first:,.{digits}f} s" if row else ""
         axes.annotate(
-            f"{mark.at.astimezone(UTC):%H:%M:%S}" + (f"  +{at - first:,.1f} s" if row else ""),
+            f"{mark.at.astimezone(UTC):%H:%M:%S}{later}",
             (_days(at), row),
             xytext=(9 if right else -9, 0),
             textcoords="offset points",

@@ -127,9 +127,10 @@ def _exam(exam: Exam) -> Iterator[str]:
     yield "\n".join(f"- {word(state)} {md(says)}" for state, says in exam.expectations)
     facts = [f"Witness: {md(entry)}" for entry in exam.witness]
     facts += [f"Lab: {md(exam.restored)}"] if exam.restored else []
-    facts += [f"{md(name)}: {md(said)}" for name, said in exam.latency]
     facts += [md(note) for note in exam.notes]
     yield "\n".join(f"- {fact}" for fact in facts)
+    if exam.latency:
+        yield exam.latency.markdown(MAX_ROWS)
 
 
 def _next(summary: Summary) -> Iterator[str]:

@@ -78,7 +78,7 @@ def _left(conclusion: Mapping[str, object], picked: list[pd.Series]) -> dict[str
         f"{key}s": sorted({read_key(key, r["fields"]) for r in picked} - {""})
         for key in ("correlation_id", "outbox_event_id")
     }
-    first = iso(picked[0]["ts"]) if picked else ""
+    first = iso(min(row["ts"] for row in picked)) if picked else ""
     scope, cause = conclusion["scope"], conclusion["cause"]
     return {"cause": cause, "scope": scope, "first_error_line": first, **pivots}
 

@@ -20,6 +20,10 @@ from loomtriage.lab.state import ENV, write_private
 Fetch = Callable[[Path, Say], bool]
 
 OLDEST = (2, 42)
+SCRAPE_S = 0.5
+"""Seconds between two scrapes of a target: no metric is dated better than that."""
+EVALUATE_S = 1.0
+"""Seconds between two evaluations of a rule."""
 JOBS: Mapping[str, tuple[str, str]] = {
     "wordloom-api": ("api", "api"),
     "wordloom-worker": ("worker", "worker"),
@@ -127,9 +131,9 @@ def configuration(ports: Mapping[str, int]) -> str:
     )
     return (
         "global:\n"
-        "  scrape_interval: 500ms\n"
-        "  scrape_timeout: 500ms\n"
-        "  evaluation_interval: 1s\n"
+        f"  scrape_interval: {SCRAPE_S * 1000:.0f}ms\n"
+        f"  scrape_timeout: {SCRAPE_S * 1000:.0f}ms\n"
+        f"  evaluation_interval: {EVALUATE_S * 1000:.0f}ms\n"
         "scrape_configs:\n" + jobs
     )
 
