@@ -38,6 +38,17 @@ END_SLACK = 0.25
 """Share of the window that may lie between a worker's scrapes and the window's ends."""
 FAILING = ("retry", "failed")
 
+SIGNS = (
+    "retry_scheduled",
+    "terminal_failed",
+    "owner_mismatch",
+    "contention",
+    "reclaimed",
+    "idempotent_noop",
+    "trace_export_failures",
+)
+"""Counters that stand still while all is well."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Narrowing:
@@ -182,14 +193,32 @@ def _watched(data: pd.DataFrame, case: Case) -> bool:
 
 
 def onset(found: Narrowing, case: Case) -> datetime | None:
-    """First sample in the window at which a failing counter had grown."""
+    """First sample in the window at which something left what the baseline knows.
+
+    That is a counter of trouble that had stood still before, or a gauge beyond its bound.
+    """
     data = found.frame.data
-    names = [catalogue.BY_ID[m].name for m in ("retry_scheduled", "terminal_failed")]
-    chosen = data.loc[:, data.columns.get_level_values("metric").isin(names)]
-    if chosen.empty:
-        return None
+    inside = (data.index >= case.window.start) & (data.index < case.window.end)
+    steps = [_growth(data, catalogue.BY_ID[name].name) for name in SIGNS]
+    begun = [step & inside for step in steps if not (step & ~inside).any()]
+    begun += [
+        (_highest(data, catalogue.BY_ID[move.metric].name, move.projection) > move.bound) & inside
+        for move in found.moves
+        if move.moved
+    ]
+    moments = [pd.DatetimeIndex(data.index[one])[0] for one in begun if one.any()]
+    return min(moments).to_pydatetime() if moments else None
+
+
+def _growth(data: pd.DataFrame, name: str) -> pd.Series:
+    """At which samples a counter had grown, over all its series (bool, same index)."""
+    chosen = data.loc[:, data.columns.get_level_values("metric") == name]
     total = chosen.ffill().sum(axis=1)  # instances are scraped at offsets of their own
-    grown = total.diff().fillna(0.0) > 0
-    inside = grown & (data.index >= case.window.start) & (data.index < case.window.end)
-    moments = pd.DatetimeIndex(data.index[inside])
-    return moments[0].to_pydatetime() if len(moments) else None
+    return total.diff().fillna(0.0) > 0
+
+
+def _highest(data: pd.DataFrame, name: str, projection: str) -> pd.Series:
+    """A gauge of one projection: every worker shows the same table, so the highest counts."""
+    levels = data.columns.get_level_values
+    chosen = (levels("metric") == name) & (levels("projection") == projection)
+    return data.loc[:, chosen].max(axis=1)
