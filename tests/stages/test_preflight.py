@@ -10,6 +10,8 @@ import pytest
 
 from loomtriage.analysis.increases import measure
 from loomtriage.case import open_case
+from loomtriage.contract.keys import CHRONICLE, SEARCH
+from loomtriage.contract.spans import ROW
 from loomtriage.model import Frame, Kind, State
 from loomtriage.model.frame import TARGET_COLUMNS
 from loomtriage.stages.preflight import preflight
@@ -114,9 +116,17 @@ def _spans(*rows, missing="empty", caveats=()):
     return Frame(kind=Kind.SPANS, data=spans(*rows), origin=origin("traces"), caveats=caveats)
 
 
-def _tracing(frame, told=(), **rise):
+def _tracing(frame, told=(), *, projection=SEARCH, **rise):
     table = lines(*(line(event, event=event, fields=fields) for event, fields in told))
-    return tracing_findings(frame, read_tracing(frame, table, _increases(**rise)))
+    read = read_tracing(frame, table, _increases(**rise), projection=projection)
+    return tracing_findings(frame, read)
+
+
+def test_only_work_of_the_asked_worker_wants_spans():
+    """Rows that the other projection finished have their spans elsewhere."""
+    frame = _spans(*(span(f"t{n}", f"s{n}", ROW) for n in range(3)))
+    assert _tracing(frame, processed=90)[0].state is State.WARN
+    assert _tracing(frame, processed=90, projection=CHRONICLE)[0].state is State.OK
 
 
 @pytest.mark.parametrize(

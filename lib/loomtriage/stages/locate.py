@@ -45,6 +45,8 @@ def _located(case: Case, frame: Frame) -> StageResult:
     found = measure_traces(case, frame)
     step = check_safely("locate.step", lambda: (failing_step(case, found),))
     slow = check_safely("locate.slow_step", lambda: (slow_step(case, found),))
+    if found.step and not found.doubts:  # a sure step: too few calls to time them is no gap
+        slow = tuple(finding for finding in slow if finding.state is not State.NO_DATA)
     rest = (
         *check_safely("locate.missing_child", lambda: missing_children(case, found)),
         *check_safely("locate.coverage", lambda: coverage(found)),

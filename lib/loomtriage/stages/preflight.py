@@ -8,6 +8,7 @@ from functools import partial
 from loomtriage.analysis.increases import Increases, measure
 from loomtriage.case import Case, at_once
 from loomtriage.contract.catalogue import METRICS, MetricType
+from loomtriage.contract.keys import SEARCH
 from loomtriage.model import Finding, Frame, Kind, Signal, State, judge
 from loomtriage.report.tables import Table
 from loomtriage.sources.question import Question
@@ -110,7 +111,9 @@ def preflight_findings(case: Case, look: Look) -> list[Finding]:
             "preflight.work",
             lambda: (work(metrics.data, look.increases, logs.data, look.targets),),
         )
-    told = read_tracing(traces, logs.data, look.increases)
+    told = read_tracing(
+        traces, logs.data, look.increases, projection=case.scope.projection or SEARCH
+    )
     findings += check_safely("preflight.tracing", lambda: tracing_findings(traces, told))
     findings += check_safely("preflight.log_level", lambda: log_level(logs, look.increases))
     findings += check_safely(

@@ -43,8 +43,13 @@ class Tracing:
         return min(self.rows / self.attempts, 1.0) if self.attempts else None
 
 
-def read_tracing(spans: Frame, lines: pd.DataFrame, increases: Increases) -> Tracing:
-    """Gather it from the lines that processes write about tracing, counters and spans."""
+def read_tracing(
+    spans: Frame, lines: pd.DataFrame, increases: Increases, *, projection: str
+) -> Tracing:
+    """Gather it from the lines that processes write about tracing, counters and spans.
+
+    `projection` is the one whose worker the spans were asked of: only its attempts count.
+    """
     started = lines[lines["event"] == STARTUP]["fields"]
     announced = [fields for fields in started if fields.get("sampler")]
     sampler = (
@@ -57,12 +62,12 @@ def read_tracing(spans: Frame, lines: pd.DataFrame, increases: Increases) -> Tra
     is_off = bool((lines["event"] == TRACING_OFF).any()) or any(
         fields.get("enabled") is False for fields in started
     )
-    attempts = sum(increases.total(name)[0] for name in ("processed", "failed"))
+    tried = (increases.total(name, projection=projection) for name in ("processed", "failed"))
     return Tracing(
         is_off=is_off,
         lost=_lost(lines, started, increases),
         sampler=sampler,
-        attempts=attempts,
+        attempts=sum(observed for observed, _ in tried),
         rows=_attempts_traced(spans.data),
         is_truncated=any(text.startswith("truncated") for text in spans.caveats),
     )
