@@ -22,6 +22,7 @@ _DEGRADATION = """# What remains when signals are lost
 Each recorded example with one and with two of its signals taken away.
 The cause stays right, with less confidence, or becomes `unknown` and says why;
 nothing is ever OK where a signal is missing.
+Each cell gives cause, state and confidence.
 A run names every missing signal, and what would bring it back, in its preflight.
 
 <!-- below: written by `.ci/degradation` from the examples -->
@@ -41,17 +42,18 @@ or contaminated, and by what.
 
 def degradation(names: Iterable[str], verdict_of: Triage) -> str:
     """The page of lost signals."""
-    head = ("example", "without", "cause", "state", "confidence", "what it says")
-    return _DEGRADATION + _table(head, lost_rows(names, verdict_of))
+    head = ("example", *(_taken(gone) for gone in ((), *LOST)))
+    return _DEGRADATION + _table(head, (lost_row(name, verdict_of) for name in names))
 
 
-def lost_rows(names: Iterable[str], verdict_of: Triage) -> list[tuple[str, ...]]:
-    """Its rows, of these examples."""
-    return [
-        (f"`{name}`", " and ".join(gone) or "nothing", *_answer(verdict_of(name, gone)))
-        for name in names
-        for gone in ((), *LOST)
-    ]
+def lost_row(name: str, verdict_of: Triage) -> tuple[str, ...]:
+    """Its row of one example: cause, state and confidence for each loss."""
+    told = (_answer(verdict_of(name, gone))[:3] for gone in ((), *LOST))
+    return (f"`{name}`", *(" ".join(answer) for answer in told))
+
+
+def _taken(gone: tuple[str, ...]) -> str:
+    return f"without {' and '.join(gone)}" if gone else "whole"
 
 
 def shown(row: Iterable[str]) -> str:
