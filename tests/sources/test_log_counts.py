@@ -15,8 +15,11 @@ from loomtriage.model import Window
 from loomtriage.sources import log_counts, log_parts
 from loomtriage.sources.lines import read_lines
 from loomtriage.sources.log_counts import Tally, counts
-from loomtriage.sources.log_shape import judge, shape, value_of
+from loomtriage.sources.log_rows import RowReader, value_of
 from tests.sources.hostile import GOOD, hostile_file
+
+START = datetime(2026, 2, 14, 14, tzinfo=UTC)
+ONE_SECOND = Window(START, START + timedelta(seconds=1))
 
 
 def exactly(data, by, *, window=None):
@@ -40,7 +43,7 @@ def small_pieces(monkeypatch):
 
     def cut(piece, parts):
         monkeypatch.setattr(log_counts, "PIECE_BYTES", piece)
-        monkeypatch.setattr(log_counts, "TWO_BYTE_PIECE_BYTES", 1 << 20)
+        monkeypatch.setattr(log_counts, "EXACT_PIECE_BYTES", 1 << 20)
         monkeypatch.setattr(log_counts, "part_count", lambda size: parts)
         monkeypatch.setattr(log_counts, "in_parts", lambda work, parts: [work(*p) for p in parts])
 
@@ -63,25 +66,57 @@ def test_fast_is_exact_on_hostile_files(tmp_path, small_pieces, block):
         assert found.parsed_bytes + sum(found.skipped.values()) == len(data)
 
 
+DEEP = "[" * 64 + "]" * 64
+TWISTED = {
+    "no such day": '{"ts": "2026-02-30T14:00:00Z"}',
+    "no time zone": '{"ts": "2026-02-14T14:00:00"}',
+    "leading zero": '{"ts": "2026-02-14T14:00:00Z", "a": 01}',
+    "no escape": '{"ts": "2026-02-14T14:00:00Z", "a": "\\x"}',
+    "nan": '{"ts": "2026-02-14T14:00:00Z", "a": NaN}',
+    "first time is none": '{"ts": "x", "ts": "2026-02-14T14:00:00Z"}',
+    "control character": '{"ts": "2026-02-14T14:00:00Z", "a": "\t"}',
+    "lone surrogate": '{"ts": "2026-02-14T14:00:00Z", "a": "\\ud800"}',
+    "too deep": '{"ts": "2026-02-14T14:00:00Z", "a": ' + DEEP + "}",
+    "too long a number": '{"ts": "2026-02-14T14:00:00Z", "a": ' + "9" * 5000 + "}",
+    "blank behind": '{"ts": "2026-02-14T14:00:00Z"} ',
+    "byte order mark": '\ufeff{"ts": "2026-02-14T14:00:00Z"}',
+    "two in one": '{"ts": "2026-02-14T14:00:00Z"}{"ts": "2026-02-14T14:00:00Z"}',
+    "truth": '{"ts": "2026-02-14T14:00:00Z", "reason": true}',
+    "fraction": '{"ts": "2026-02-14T14:00:00Z", "reason": 1.0}',
+    "list": '{"ts": "2026-02-14T14:00:00Z", "reason": [1]}',
+    "secret": '{"ts": "2026-02-14T14:00:00Z", "reason": "token=abc"}',
+    "quote": '{"ts": "2026-02-14T14:00:00Z", "reason": "a\\"b"}',
+}
+
+
+@pytest.mark.parametrize("text", TWISTED.values(), ids=TWISTED.keys())
+def test_decoder_leaves_doubt_to_the_reader(text):
+    """What the decoder and the exact reader may see differently is left; a good line is not."""
+    body = "\n".join([text, GOOD % (1, 2, 3, 4), ""]).encode()
+    doubtful, decoded = RowReader("reason").judge(body).rows
+    assert doubtful is None
+    assert decoded.value == "r3"
+
+
 @pytest.mark.parametrize(
     "text",
     [
-        '{"ts": "2026-02-30T14:00:00Z"}',
-        '{"ts": "2026-02-14T14:00:00Z", "a": 01}',
-        '{"ts": "2026-02-14T14:00:00Z", "a": "\\x"}',
-        '{"ts": "2026-02-14T14:00:00Z", "ts": "x"}',
-        '{"ts": "2026-02-14T14:00:00Z", "reason": "a", "reason": "b"}',
-        '{"ts": "2026-02-14T14:00:00Z", "a": {"reason": "x"}}',
-        '{"ts": "2026-02-14T14:00:00"}',
-        '{"ts": "2026-02-14T14:00:00Z", "a": 1} ',
+        '{"ts": "2026-02-14t14:00:00z", "reason": "a"}',
+        '{"ts": "2026-02-14 14:00:00+08:00", "reason": null}\r',
+        '{"a": {"reason": "x"}, "ts": "2026-02-14T14:00:00Z", "reason": "a", "reason": "b"}',
+        '{"re\\u0061son": -0, "ts": "x", "ts": "2026-02-14T14:00:00Z"}',
+        '{"ts": "2026-02-14T14:00:00Z", "reason": 18446744073709551616, "a": "\\ud83d\\ude00"}',
+        '{"ts": "2026-02-14T14:00:00Z", "reason": "caf\\u00e9 \\/", "a": 1e999}',
+        '{"ts": "2026-02-14T13:59:59.9999999Z", "reason": "a"}',
+        '{"ts": "2026-02-14T14:00:00.9999999Z", "reason": "a"}',
     ],
 )
-def test_pattern_leaves_doubt_to_the_reader(text):
-    """The pattern proves nothing of a line that is no plain flat object; of a good one it does."""
-    body = "\n".join([text, GOOD % (1, 2, 3, 4)]).encode()
-    _, (doubtful, proven) = judge(body, shape("reason"))
-    assert doubtful is None
-    assert proven[2] == b'"r3"'
+@pytest.mark.parametrize("window", [None, ONE_SECOND])
+def test_what_is_decoded_is_counted_as_read(tmp_path, text, window):
+    """Odd but good lines come to the same count, at an edge of the window too."""
+    path = tmp_path / "f.log"
+    path.write_text("\n".join([text, GOOD % (1, 2, 3, 4), ""]), newline="")
+    assert counted(path, window=window) == exactly(path.read_bytes(), "reason", window=window)
 
 
 def test_long_things_between_lines(tmp_path, small_pieces):

@@ -11,7 +11,7 @@ from loomtriage.errors import UsageError
 from loomtriage.sources import log_parts
 from loomtriage.sources.lines import read_lines
 from loomtriage.sources.log_lookup import index_files, lookup
-from loomtriage.sources.log_shape import value_of
+from loomtriage.sources.log_rows import value_of
 from tests.sources.hostile import hostile_file
 
 ID = "4bf92f3577b34da6a3ce929d0e0e4736"

@@ -9,7 +9,7 @@ import sys
 import typer
 from typer.exceptions import TyperException
 
-from loomtriage.cli import commands, doctor, drill, grade, lab, pivot, publish
+from loomtriage.cli import commands, doctor, drill, grade, lab, logs, pivot, publish
 from loomtriage.cli.terminal import fail
 from loomtriage.errors import Exit, TriageError
 
@@ -28,6 +28,7 @@ app.add_typer(grade.app)
 app.add_typer(pivot.app)
 app.add_typer(publish.app)
 app.add_typer(lab.app, name="lab")
+app.add_typer(logs.app, name="logs")
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -124,7 +124,8 @@ def _time(value: object) -> datetime | str:
     if value is None:
         return "no_time"
     try:
-        moment = datetime.fromisoformat(str(value))
+        # RFC 3339 lets a writer spell T and Z in lower case.
+        moment = datetime.fromisoformat(str(value).upper())
         return "naive_time" if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, OverflowError):
         return "bad_time"

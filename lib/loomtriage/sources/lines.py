@@ -12,7 +12,7 @@ from datetime import datetime
 from loomtriage.model import Window
 from loomtriage.sources.json_text import Brackets
 from loomtriage.sources.line import ANSI, Line, read_line
-from loomtriage.sources.log_shape import outside, shape
+from loomtriage.sources.log_rows import outside
 from loomtriage.sources.redact import redact, safe
 
 MAX_LINE_BYTES = 1_000_000
@@ -112,8 +112,6 @@ class _Reader:
     ) -> None:
         self._data, self._file, self._window, self._codec = data, file, window, codec
         self._edges, self._count = edges, len(edges) - 1
-        # Of lines outside the window only the time is needed, which one pattern proves.
-        self._shape = shape(head=data[:4096]) if window and codec == "utf-8" else None
         self._lines: list[Line] = []
         self._skips: list[Skip] = []
         self._parsed = 0
@@ -152,7 +150,8 @@ class _Reader:
         if not bare:
             return self._skip(place, place + 1, "zero_bytes" if "\x00" in text else "blank")
         if bare.startswith("{"):
-            if self._shape and (moment := outside(self._shape, text, self._window)):
+            # Of lines outside the window only the time is needed.
+            if self._window and (moment := outside(text, self._window)):
                 return self._count_in(moment, place, place + 1)
             return self._object(place, text.strip("\x00"))
         if bare.startswith(_TRACEBACK):

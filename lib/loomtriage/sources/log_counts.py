@@ -6,9 +6,8 @@ the lines that may belong to it, so that the counts are those of the exact reade
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
@@ -28,12 +27,20 @@ from loomtriage.sources.log_parts import (
     part_count,
     read_part,
 )
-from loomtriage.sources.log_shape import Shape, bound, judge, shape, value_of, value_of_raw
+from loomtriage.sources.log_rows import (
+    VALUE,
+    Row,
+    RowReader,
+    Value,
+    is_decodable,
+    text_of,
+    value_of,
+)
 
 PIECE_BYTES = 1024 * 1024
 MAX_PENDING_BYTES = 8 * 1024 * 1024
 """A traceback or wrapped object longer than this is counted in pieces."""
-TWO_BYTE_PIECE_BYTES = 16 * 1024 * 1024
+EXACT_PIECE_BYTES = 4 * 1024 * 1024
 MAX_VALUES = 100_000
 _SYNC_BYTES = 4 * 1024 * 1024
 
@@ -122,19 +129,16 @@ def counts(
 
 
 def _count(log: OpenLog, by: str, window: Window | None) -> Tally:
-    codec = codec_of(log.head)
-    known = shape(by, head=log.head) if codec == "utf-8" else None
+    is_fast = codec_of(log.head) == "utf-8" and is_decodable(by)
 
     def part(start: int, stop: int) -> Tally:
-        counter = _Counter(log, by=by, window=window, known=known)
-        return counter.run(start, stop)
+        rows = RowReader(by, window=window) if is_fast else None
+        return _Counter(log, by=by, window=window, rows=rows).run(start, stop)
 
-    if known is None:
+    if not is_fast:
         return part(0, log.size)
-    cuts = [0]
-    for number in range(1, part_count(log.size)):
-        near = log.size * number // part_count(log.size)
-        cuts.append(_in_step(log, known, near))
+    count = part_count(log.size)
+    cuts = [0, *(_in_step(log, by, log.size * number // count) for number in range(1, count))]
     edges = [*dict.fromkeys(cuts), log.size]
     whole = Tally()
     for tally in in_parts(part, list(pairwise(edges))):
@@ -142,122 +146,108 @@ def _count(log: OpenLog, by: str, window: Window | None) -> Tally:
     return whole
 
 
-def _in_step(log: OpenLog, known: Shape, near: int) -> int:
-    """A place near which reading may begin anew: between two lines that the pattern proves.
+def _in_step(log: OpenLog, by: str, near: int) -> int:
+    """A place near which reading may begin anew: between two lines that the decoder takes.
 
     No traceback goes past a line that begins with a brace, and no wrapped object holds two whole
-    ones that begin with their time side by side. 0 when there is no such place.
+    ones side by side. 0 when there is no such place.
     """
     body = read_part(log.descriptor, near, min(near + _SYNC_BYTES, log.size))
     begin = body.find(b"\n") + 1
-    end = body.rfind(b"\n") + 1
-    lines, matches = judge(body[begin:end], known)
-    place, before = near + begin, None
-    for line, match in zip(lines, matches, strict=True):
-        if before is not None and match is not None:
-            return place
-        place, before = place + len(line) + 1, match
-    return 0
+    judged = RowReader(by).judge(body[begin:])
+    pairs = enumerate(pairwise(judged.rows))
+    place = next((n for n, pair in pairs if None not in pair), None)
+    return 0 if place is None else near + begin + int(judged.ends[place])
 
 
 class _Counter:
     """One part of one file, from its first byte to its last."""
 
     def __init__(
-        self, log: OpenLog, *, by: str, window: Window | None, known: Shape | None
+        self, log: OpenLog, *, by: str, window: Window | None, rows: RowReader | None
     ) -> None:
-        self._log, self._by, self._window, self._shape = log, by, window, known
+        self._log, self._by, self._window, self._rows = log, by, window, rows
         self._codec = codec_of(log.head)
-        self._from = b"" if window is None else bound(window.start)
-        self._until = b"" if window is None else bound(window.end)
-        self._raw: Counter[bytes | None] = Counter()
+        self._values: Counter[Value] = Counter()
         self._tally = Tally()
         self._in_long_line = False
 
     def run(self, start: int, stop: int) -> Tally:
-        rest, size = b"", PIECE_BYTES if self._shape else TWO_BYTE_PIECE_BYTES
+        shortest = size = PIECE_BYTES if self._rows else EXACT_PIECE_BYTES
         while start < stop:
-            piece = read_part(self._log.descriptor, start, min(start + size, stop))
-            start = start + len(piece) if piece else stop
-            rest = self._piece(rest + piece, is_last=start >= stop)
-            if len(self._raw) + len(self._tally.per_value) > MAX_VALUES:
+            data = read_part(self._log.descriptor, start, min(start + size, stop))
+            if not data:  # the file has become shorter
+                break
+            used = self._piece(data, is_last=start + size >= stop)
+            start += used
+            size = shortest if used else size * 2
+            if len(self._values) + len(self._tally.per_value) > MAX_VALUES:
                 raise UsageError(
                     f"{self._by!r} has more than {MAX_VALUES} values.",
                     hint="Count by a key with few values, or look one value up.",
                 )
-        for raw, lines in self._raw.items():
-            self._tally.per_value[value_of_raw(raw, self._by)] += lines
+        for value, lines in self._values.items():
+            self._tally.per_value[text_of(value, self._by)] += lines
         return self._tally
 
-    def _piece(self, data: bytes, *, is_last: bool) -> bytes:
-        """Count what can be decided; the rest waits for the next piece."""
+    def _piece(self, data: bytes, *, is_last: bool) -> int:
+        """Count what can be decided; how many bytes that was. The others are read again."""
         if self._in_long_line:
-            data = self._long_line(data)
-        cut = len(data) if is_last else last_line_end(data, self._codec)
-        body, tail = data[:cut], data[cut:]
-        waiting = body if self._shape is None else self._walk(body, self._shape)
-        if len(tail) <= MAX_LINE_BYTES:
-            return self._exactly(waiting, is_last=is_last) + tail
-        self._exactly(waiting, is_last=True)
-        self._tally.skipped_lines["oversize"] += 1
-        return self._long_line(tail)
+            return self._long_line(data)
+        cut = last_line_end(data, self._codec)
+        if len(data) - cut > MAX_LINE_BYTES:
+            self._decided(data[:cut], is_last=True)
+            self._tally.skipped_lines["oversize"] += 1
+            return cut + self._long_line(data[cut:])
+        return self._decided(data if is_last else data[:cut], is_last=is_last)
 
-    def _long_line(self, data: bytes) -> bytes:
-        """Account for more of a line that is too long to be one; what follows it."""
+    def _long_line(self, data: bytes) -> int:
+        """Account for more of a line that is too long to be one."""
         end = first_line_end(data, self._codec)
         self._in_long_line = not end
         self._tally.skipped["oversize"] += end or len(data)
-        return data[end:] if end else b""
+        return end or len(data)
 
-    def _walk(self, body: bytes, known: Shape) -> bytes:
-        """Count the proven lines and what stands between them; what is undecided at the end.
-
-        What the exact reader must see goes on until two proven lines follow each other: there
-        it would begin anew.
-        """
-        lines, matches = judge(body, known)
-        end = b"" if lines[-1] else b"\n"
-        if end:
-            lines, matches = lines[:-1], matches[:-1]
-        else:  # whether a line without its newline is cut off, only the exact reader knows
-            matches[-1] = None
-        waiting: list[bytes] = []
-        proven: list[re.Match[bytes]] = []
-        was_proven = False
-        for line, match in zip(lines, matches, strict=True):
-            if match is None:
-                waiting.append(line)
-                was_proven = False
-            elif not waiting:
-                proven.append(match)
-            elif was_proven:
-                self._exactly(b"\n".join((*waiting, b"")), is_last=True)
-                waiting = []
-                proven.append(match)
-            else:
-                waiting.append(line)
-                was_proven = True
-        self._count(proven)
-        return b"\n".join(waiting) + end if waiting else b""
-
-    def _count(self, proven: list[re.Match[bytes]]) -> None:
-        self._tally.parsed += len(proven)
-        self._tally.parsed_bytes += sum(match.end() for match in proven) + len(proven)
-        if self._until:
-            proven = [match for match in proven if self._from <= match[1] < self._until]
-        self._raw.update([match[2] for match in proven])
-
-    def _exactly(self, waiting: bytes, *, is_last: bool) -> bytes:
-        """Let the exact reader decide; the bytes whose meaning hangs on what follows come back."""
-        if not is_last and len(waiting) < MAX_PENDING_BYTES // 4:
-            return waiting
+    def _decided(self, body: bytes, *, is_last: bool) -> int:
+        """Count whole lines, up to where the exact reader needs those that follow."""
+        begin = 0 if self._rows is None else self._walk(body, self._rows)
+        waiting = body[begin:]
+        if not waiting:
+            return len(body)
         reading = self._read(waiting)
         cut = len(waiting) if is_last else _settled(reading)
-        if cut == 0 and len(waiting) < MAX_PENDING_BYTES:
-            return waiting
-        cut = cut or len(waiting)
-        self._add(reading if cut == len(waiting) else self._read(waiting[:cut]))
-        return waiting[cut:]
+        if cut == 0 and len(waiting) > MAX_PENDING_BYTES:
+            cut = len(waiting)
+        if cut:
+            self._add(reading if cut == len(waiting) else self._read(waiting[:cut]))
+        return begin + cut
+
+    def _walk(self, body: bytes, rows: RowReader) -> int:
+        """Count the decoded lines and what stands between them; where the rest is undecided."""
+        judged = rows.judge(body)
+        edges: list[int] = [0, *judged.ends.tolist()]
+        left = list(judged.rows)
+        after = others = 0
+        for place in [number for number, row in enumerate(judged.rows) if row is None]:
+            if place < after:
+                continue
+            after = _new_start(body, edges, rows=judged.rows, place=place)
+            left[place:after] = [None] * (after - place)
+            if after == len(left):
+                self._count(left, size=edges[place] - others)
+                return edges[place]
+            others += edges[after] - edges[place]
+            self._add(self._read(body[edges[place] : edges[after]]))
+        self._count(left, size=len(body) - others)
+        return len(body)
+
+    def _count(self, left: list[Row | None], *, size: int) -> None:
+        rows = list(filter(None, left))
+        self._tally.parsed += len(rows)
+        self._tally.parsed_bytes += size
+        if window := self._window:
+            rows = [row for row in rows if window.start <= row.ts < window.end]
+        self._values.update(map(VALUE, rows))
 
     def _read(self, data: bytes) -> Reading:
         return read_lines(data, file="", head=self._log.head or data, max_lines=len(data) + 1)
@@ -272,6 +262,31 @@ class _Counter:
         for skip in reading.skipped:
             tally.skipped[skip.kind] += skip.end - skip.start
             tally.skipped_lines[skip.kind] += skip.lines
+
+
+def _new_start(body: bytes, edges: list[int], *, rows: Sequence[Row | None], place: int) -> int:
+    """Number of the line at which the exact reader would begin anew, behind an undecided one.
+
+    That is the next line that was decoded. One that is as wide as the line before it may be part
+    of a wrapped object; then it is the second of two side by side.
+    """
+    after = place
+    while after < len(rows):
+        if rows[after] is None:
+            after += 1
+        elif rows[after - 1] is not None and after > place:
+            return after
+        elif _is_as_wide(*(body[edges[n] : edges[n + 1]] for n in (after - 1, after))):
+            after += 1
+        else:
+            return after
+    return after
+
+
+def _is_as_wide(before: bytes, line: bytes) -> bool:
+    width = len(line.decode("utf-8", "replace").rstrip("\r\n"))
+    text = before.decode("utf-8", "replace").lstrip("\ufeff").rstrip("\r\n")
+    return width in (len(text), len(text.strip("\0")))
 
 
 def _settled(reading: Reading) -> int:

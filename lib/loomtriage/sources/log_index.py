@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +28,7 @@ from loomtriage.sources.log_parts import (
 VERSION = 1
 _ID_BYTES = 16
 _HEADER_BYTES = 1024
+_EACH_BYTE = 0x0101010101010101
 
 Hashes = npt.NDArray[np.uint64]
 Places = npt.NDArray[np.int64]
@@ -165,47 +165,60 @@ def _part(
         own = min(BLOCK_BYTES, stop - at)
         codes = np.frombuffer(data, np.uint8)[:own]
         newlines += count_newlines(codes)
-        places = np.fromiter(_places(data, name, own), np.int64)
+        places = _places(data, name, own)
         if len(places):
             found.append(_hash_many(data, places + len(name), at - len(name)))
     empty = np.empty(0, np.int64)
     hashes = np.concatenate([f[0] for f in found]) if found else empty.view(np.uint64)
     places = np.concatenate([f[1] for f in found]) if found else empty
     odd = np.concatenate([f[2] for f in found]) if found else empty
-    order = np.argsort(hashes, kind="stable")
+    order = np.argsort(hashes)
     return hashes[order], places[order], odd, np.array(newlines, np.int64)
 
 
-def _places(data: bytes, name: bytes, own: int) -> Iterator[int]:
+def _places(data: bytes, name: bytes, own: int) -> Places:
     """Where the key stands in the piece's own bytes."""
-    at = data.find(name)
-    while 0 <= at < own:
-        yield at
-        at = data.find(name, at + 1)
+    between = np.fromiter(map(len, data.split(name)), np.int64)[:-1]
+    places: Places = np.cumsum(between + len(name)) - len(name)
+    return places[places < own]
 
 
 def _hash_many(data: bytes, behind: Places, shift: int) -> tuple[Hashes, Places, Places]:
     """Hash the text values that stand behind these keys; the other places come apart."""
-    codes = np.frombuffer(data.ljust(len(data) + 3 + _ID_BYTES), np.uint8)
+    data = data.ljust(len(data) + 3 + _ID_BYTES)
+    codes = np.frombuffer(data, np.uint8)
     colon = codes[behind] == ord(":")
     tight = colon & (codes[behind + 1] == ord('"'))
     loose = colon & (codes[behind + 1] == ord(" ")) & (codes[behind + 2] == ord('"'))
     plain = tight | loose
     begin = (behind + np.where(tight, 2, 3))[plain]
-    value = codes[begin[:, None] + np.arange(_ID_BYTES)]
+    at_each_byte = np.ndarray((len(data) - 7,), np.uint64, data, strides=(1,))
+    words = np.stack([at_each_byte[begin], at_each_byte[begin + 8]], axis=1)
+    # Values longer than that many bytes, as ids are, need no second look.
+    short = np.flatnonzero((_holds(words, '"') | _holds(words, "\\")).any(axis=1))
+    value = words[short].view(np.uint8)
     ended = np.logical_or.accumulate(value == ord('"'), axis=1)
     value = np.where(ended, np.uint8(0), value)
-    plain[plain] = ~(value == ord("\\")).any(axis=1)
-    value = value[~(value == ord("\\")).any(axis=1)]
-    return _hash(value), behind[plain] + shift, behind[~plain] + shift
+    words[short] = value.view(np.uint64)
+    kept = np.ones(len(words), bool)
+    kept[short] = ~(value == ord("\\")).any(axis=1)
+    plain[plain] = kept
+    return _hash(words[kept]), behind[plain] + shift, behind[~plain] + shift
 
 
-def _hash(value: npt.NDArray[np.uint8]) -> Hashes:
-    words = np.ascontiguousarray(value).view(np.uint64)
+def _holds(words: npt.NDArray[np.uint64], letter: str) -> npt.NDArray[np.bool_]:
+    """Which words have that byte: only from a zero byte does a subtraction borrow."""
+    apart = words ^ np.uint64(_EACH_BYTE * ord(letter))
+    low = apart - np.uint64(_EACH_BYTE)
+    found: npt.NDArray[np.bool_] = (low & ~apart & np.uint64(_EACH_BYTE << 7)) != 0
+    return found
+
+
+def _hash(words: npt.NDArray[np.uint64]) -> Hashes:
     mixed: Hashes = words[:, 0] * np.uint64(0x9E3779B97F4A7C15) ^ words[:, 1]
     return mixed
 
 
 def _hash_one(value: bytes) -> np.uint64:
-    piece = np.frombuffer(value[:_ID_BYTES].ljust(_ID_BYTES, b"\0"), np.uint8)
-    return np.uint64(_hash(piece[None, :])[0])
+    words = np.frombuffer(value[:_ID_BYTES].ljust(_ID_BYTES, b"\0"), np.uint64)
+    return np.uint64(_hash(words[None, :])[0])

@@ -28,7 +28,7 @@ from loomtriage.sources.log_parts import (
     open_log,
     read_part,
 )
-from loomtriage.sources.log_shape import value_of
+from loomtriage.sources.log_rows import value_of
 
 TWO_BYTE_PIECE_BYTES = 16 << 20
 MAX_HITS = 100_000
@@ -113,14 +113,15 @@ def lookup(
 
 
 def index_files(paths: str | Path | Iterable[Path], *, cache: Path, key: str = "trace_id") -> None:
-    """Make an index of every file, so that the next look-up of that key need not read it.
+    """Make an index of every file that has none, so that a look-up of that key need not read it.
 
     A file of two-byte text gets none, and one that cannot be read is left out.
     """
     for file in find_files(paths):
         try:
             with open_log(file.path) as log:
-                if codec_of(log.head) == "utf-8":
+                is_plain = codec_of(log.head) == "utf-8"
+                if is_plain and open_index(log, key=key, folder=cache) is None:
                     build_index(log, key=key, folder=cache)
         except OSError:
             continue

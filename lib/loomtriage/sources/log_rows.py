@@ -10,6 +10,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
+from operator import attrgetter
 from typing import Annotated
 
 import msgspec
@@ -40,6 +42,9 @@ class Row(msgspec.Struct, gc=False):
     value: Value = None
 
 
+VALUE = attrgetter("value")
+
+
 class _Time(msgspec.Struct, gc=False):
     ts: Moment
 
@@ -64,7 +69,9 @@ class RowReader:
     """Decodes lines for one key, those at an edge of the window excepted."""
 
     def __init__(self, key: str, *, window: Window | None = None) -> None:
-        row = msgspec.defstruct("Row", [], bases=(Row,), rename={"value": key}, gc=False)
+        fields: list[tuple[str, object] | tuple[str, object, None]]
+        fields = [("ts", Moment), ("value", Value, None)]
+        row = msgspec.defstruct("Row", fields, bases=(Row,), rename={"value": key}, gc=False)
         self._decoder: msgspec.json.Decoder[Row] = msgspec.json.Decoder(row)
         # The decoder rounds what is finer than a microsecond, the exact reader cuts it off.
         self._edges = () if window is None else (window.start, window.end)
@@ -79,7 +86,7 @@ class RowReader:
         turns = np.flatnonzero(np.diff(fits, prepend=False, append=False)).tolist()
         for first, after in zip(turns[::2], turns[1::2], strict=True):
             rows[first:after] = self._run(body, edges[first : after + 1])
-        strange = {row.value for row in rows if row is not None} - self._plain
+        strange = set(map(VALUE, filter(None, rows))) - self._plain
         strange = {value for value in strange if not self._is_plain(value)}
         if strange or self._edges:
             for place, row in enumerate(rows):
@@ -99,7 +106,7 @@ class RowReader:
             rows = []
         if len(rows) == len(edges) - 1:
             return rows
-        return [self._one(body[a:b]) for a, b in zip(edges, edges[1:], strict=False)]
+        return [self._one(body[a:b]) for a, b in pairwise(edges)]
 
     def _one(self, line: bytes) -> Row | None:
         try:
@@ -148,8 +155,8 @@ def _lines(body: bytes) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
     if is_open:
         ends = np.append(ends, len(body))
     starts = np.concatenate([[0], ends[:-1]])[: len(ends)]
-    last = codes[ends - 2]
-    last = np.where(last == ord("\r"), codes[ends - 3], last) if len(ends) else last
+    last, before_last = (codes[np.maximum(ends - back, 0)] for back in (2, 3))
+    last = np.where(last == ord("\r"), before_last, last)
     fits = (codes[starts] == ord("{")) & (last == ord("}")) & (ends - starts <= MAX_ROW_BYTES)
     brackets = (codes & 0xDF) == ord("[")  # either bracket
     if np.count_nonzero(brackets) - len(ends) >= MAX_DEPTH:

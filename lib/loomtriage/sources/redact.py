@@ -120,6 +120,7 @@ RULES: tuple[_Rule, ...] = (
         rf"\1{HIDDEN}",
     ),
 )
+_NEAR = frozenset(rule.near for rule in RULES)
 PASSES = 8
 """One rule may uncover work for another; text of real programs is settled after the first."""
 
@@ -128,7 +129,10 @@ def redact(text: str) -> str:
     """The text without passwords, tokens and URL userinfo; applying it twice changes nothing."""
     for _ in range(PASSES):
         before, lowered = text, _lowered(text)
+        near = {words for words in _NEAR if any(word in lowered for word in words)}
         for rule in RULES:
+            if rule.near not in near:
+                continue
             shorter = rule.cut(text, lowered)
             if shorter is not text:
                 text, lowered = shorter, _lowered(shorter)
