@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -34,6 +34,8 @@ class Case:
         source: source spec as given.
         window, baseline: aware UTC; the baseline is None when the evidence has none.
         scope: what earlier stages narrowed to.
+        asked: what the user kept to; metrics are always asked for all of it, so that what goes
+            well beside the fault stays in sight.
         evidence: the opened sources.
         handover: what earlier stages left (pivots, numbers), by key.
         folder: run folder to write into, None when run by hand.
@@ -44,6 +46,7 @@ class Case:
     window: Window
     baseline: Window | None
     scope: Scope
+    asked: Scope = field(default_factory=Scope)
     evidence: Evidence
     handover: Mapping[str, object]
     folder: Path | None
@@ -73,7 +76,7 @@ class Case:
                 raise UsageError(f"Nothing is called {name[:60]!r}.", hint=f"Pull one of {known}.")
         asked = tuple(m.name for m in catalogue.METRICS if m.type is not MetricType.HISTOGRAM)
         question = Question(
-            signal=Signal.METRICS, window=self.span, metrics=asked, scope=self.scope
+            signal=Signal.METRICS, window=self.span, metrics=asked, scope=self.asked
         )
         frame = self.ask(question)
         wanted = [catalogue.BY_ID[name].name for name in ids]
@@ -187,6 +190,7 @@ def open_case(  # noqa: PLR0913  (one argument per notebook parameter)
         window=window,
         baseline=_baseline(evidence, window, baseline),
         scope=_scope(left, env=env, projection=projection),
+        asked=Scope(env=env, projection=projection),
         evidence=evidence,
         handover=left,
         folder=folder,

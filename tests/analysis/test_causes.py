@@ -182,3 +182,25 @@ def test_a_span_that_missed_its_outcome_agrees_with_a_partial_bulk():
     alone = decide(replace(QUIET, **{**blamed, "outcomes_lost": 0}, bulk={"partial": 1.0}))[0]
     assert alone.legs == ("metrics",)
     assert decide(replace(QUIET, **blamed)) == ()
+
+
+def test_one_refused_connection_among_many_timeouts_is_no_outage():
+    """What most calls came to decides; and a few timeouts do not hide an outage."""
+    few, many = blame("es_unreachable", count=1.0), blame("es_timeout", count=500.0)
+    assert decide(replace(QUIET, blames=(few, many)))[0].cause == "es_slow"
+    few, many = blame("es_timeout", count=1.0), blame("es_unreachable", count=500.0)
+    assert decide(replace(QUIET, blames=(few, many)))[0].cause == "es_down"
+
+
+def test_projections_that_fail_for_different_reasons_share_no_dependency():
+    """429 here and an exception there are two faults, not one below both."""
+    blames = (blame("rate_limited", of=("a",)), blame("unknown_exception", of=("b",)))
+    assert {c.cause for c in decide(replace(QUIET, blames=blames))} == {"es_429", "projection_code"}
+
+
+def test_without_counters_no_leg_of_metrics_is_claimed():
+    """One line that names contention is one signal, not two."""
+    told = Facts(
+        blames=(blame("db_contention", count=1.0),), written=Voice(reasons={"db_contention": 1})
+    )
+    assert decide(told)[0].legs == ("logs",)

@@ -6,6 +6,7 @@ import pytest
 
 from loomtriage.analysis.gauges import moves
 from loomtriage.contract.catalogue import BY_ID
+from loomtriage.contract.keys import SEARCH
 from tests.make import BASELINE, WINDOW, column, metrics
 
 
@@ -21,7 +22,9 @@ def test_an_age_past_its_threshold_has_moved_even_when_it_was_so_before(before, 
 
 
 def compared(metric: str, series, *, dead: float = 0.0):
-    (move,) = moves(metrics(series), BY_ID[metric], window=WINDOW, baseline=BASELINE, dead=dead)
+    (move,) = moves(
+        metrics(series), BY_ID[metric], window=WINDOW, baseline=BASELINE, dead={SEARCH: dead}
+    )
     return move
 
 
@@ -45,3 +48,12 @@ def test_residue_of_old_dead_letters_is_a_warning_and_not_an_alarm():
     assert compared("oldest_age", {**age, column("lag"): [1.0] * 30 + [60.0] * 30}).moved
     still = compared("oldest_age", {**age, column("lag"): [39.0] * 60})
     assert (still.moved, still.excused) == (False, True)
+
+
+def test_dead_rows_of_another_projection_excuse_nothing():
+    """A real backlog stays one, whatever failed for good elsewhere."""
+    series = {column("lag"): [2.0] * 30 + [42.0] * 30}
+    (move,) = moves(
+        metrics(series), BY_ID["lag"], window=WINDOW, baseline=BASELINE, dead={"other": 40.0}
+    )
+    assert (move.moved, move.excused) == (True, False)

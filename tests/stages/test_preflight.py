@@ -16,11 +16,7 @@ from loomtriage.model import Frame, Kind, State
 from loomtriage.model.frame import TARGET_COLUMNS
 from loomtriage.stages.preflight import preflight
 from loomtriage.stages.preflight_limits import clocks, log_level, work
-from loomtriage.stages.preflight_targets import (
-    scraped_targets,
-    target_findings,
-    targets_table,
-)
+from loomtriage.stages.preflight_targets import scraped_targets, target_findings, targets_table
 from loomtriage.stages.preflight_tracing import read_tracing, tracing_findings
 from tests.make import BASELINE, WINDOW, at, column, line, lines, metrics, origin, ramp, span, spans
 from tests.stages.whole import blind
@@ -116,17 +112,16 @@ def _spans(*rows, missing="empty", caveats=()):
     return Frame(kind=Kind.SPANS, data=spans(*rows), origin=origin("traces"), caveats=caveats)
 
 
-def _tracing(frame, told=(), *, projection=SEARCH, **rise):
+def _tracing(frame, told=(), *, of=SEARCH, **rise):
     table = lines(*(line(event, event=event, fields=fields) for event, fields in told))
-    read = read_tracing(frame, table, _increases(**rise), projection=projection)
-    return tracing_findings(frame, read)
+    return tracing_findings(frame, read_tracing(frame, table, _increases(**rise), projection=of))
 
 
 def test_only_work_of_the_asked_worker_wants_spans():
     """Rows that the other projection finished have their spans elsewhere."""
-    frame = _spans(*(span(f"t{n}", f"s{n}", ROW) for n in range(3)))
-    assert _tracing(frame, processed=90)[0].state is State.WARN
-    assert _tracing(frame, processed=90, projection=CHRONICLE)[0].state is State.OK
+    told = _spans(*(span(f"t{n}", f"s{n}", ROW) for n in range(3)))
+    assert _tracing(told, processed=90)[0].state is State.WARN
+    assert _tracing(told, processed=90, of=CHRONICLE)[0].state is State.OK
 
 
 @pytest.mark.parametrize(

@@ -86,7 +86,8 @@ def conclude_from(
     )
 
 
-def with_voices(facts: Facts, reason: str) -> tuple[str, ...]:
-    """Metrics, and each signal whose spans or lines name the reason."""
+def with_voices(facts: Facts, reason: str, *, counted: bool) -> tuple[str, ...]:
+    """Metrics where they counted it, and each signal whose spans or lines name the reason."""
     voices = (("traces", facts.spoken), ("logs", facts.written))
-    return ("metrics", *(leg for leg, voice in voices if voice.names(reason)))
+    told = tuple(leg for leg, voice in voices if voice.names(reason))
+    return ("metrics", *told) if counted else told

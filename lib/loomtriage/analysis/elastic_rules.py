@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from loomtriage.analysis.blames import Blame
 from loomtriage.analysis.conclusion import Conclusion, Signature, conclude_from
 from loomtriage.analysis.facts import Facts
 
@@ -23,9 +24,15 @@ LOST = Signature(cause="duplicate_delivery", classes=("ReadError", "RemoteProtoc
 SHARED = Signature(cause="shared_dependency")
 
 
+def _cannot_connect(facts: Facts) -> bool:
+    """Whether most of what went unanswered could not even connect: one refusal is no outage."""
+    silent = {b.reason: b.observed for b in facts.blamed(*ES_SILENT, result="retry")}
+    return "es_unreachable" in silent and silent["es_unreachable"] >= max(silent.values())
+
+
 def es_down(facts: Facts) -> Conclusion | None:
     """No connection can be opened."""
-    if not facts.blamed("es_unreachable", result="retry"):
+    if not _cannot_connect(facts):
         return None
     answered = facts.spoken.statuses or facts.written.statuses
     rejected = (
@@ -42,7 +49,7 @@ def es_down(facts: Facts) -> Conclusion | None:
 def es_slow(facts: Facts) -> Conclusion | None:
     """Connections open, and answers do not come in time."""
     blames = facts.blamed("es_timeout")
-    if not blames or facts.blamed("es_unreachable"):
+    if not blames or _cannot_connect(facts):
         return None
     rejected = ("es_down: connections were opened", "db_contention: calls to Elasticsearch ran out")
     return conclude_from(SLOW, facts, blames, rejected=rejected)
@@ -51,7 +58,7 @@ def es_slow(facts: Facts) -> Conclusion | None:
 def answers_lost(facts: Facts) -> Conclusion | None:
     """Requests go out and their answers break off: what was written is written again."""
     blames = facts.blamed("es_request_error", result="retry")
-    if not blames or facts.blamed("es_unreachable"):
+    if not blames or _cannot_connect(facts):
         return None
     rejected = ("es_down: connections were opened", "es_429: no status came back")
     because = ("the connection broke after the request was sent, so its write may come twice",)
@@ -118,7 +125,7 @@ def poison(facts: Facts) -> Conclusion | None:
 def projection_code(facts: Facts) -> Conclusion | None:
     """One projection's own code raises."""
     blames = facts.blamed(*CODE)
-    if not blames or len(facts.failing_projections) > 1:
+    if not blames or len(_projections(blames)) > 1:
         return None
     rejected = ("es_down: no call to Elasticsearch is blamed",)
     return conclude_from(CODE_FAILS, facts, blames, rejected=rejected)
@@ -127,8 +134,13 @@ def projection_code(facts: Facts) -> Conclusion | None:
 def shared_dependency(facts: Facts) -> Conclusion | None:
     """Both projections raise: they share database and producer, and nothing else."""
     blames = facts.blamed(*CODE)
-    if not blames or len(facts.failing_projections) < 2:
+    places = _projections(blames)
+    if len(places) < 2:
         return None
-    both = f"{' and '.join(facts.failing_projections)} fail together"
+    both = f"{' and '.join(places)} fail together"
     rejected = ("projection_code: two projections share no code of their own",)
     return conclude_from(SHARED, facts, blames, because=(both,), rejected=rejected)
+
+
+def _projections(blames: tuple[Blame, ...]) -> tuple[str, ...]:
+    return tuple(sorted({place for blame in blames for place in blame.projections}))

@@ -131,11 +131,6 @@ class Facts:
         """Whether spans stopped coming while work went on, beyond what chance does."""
         return self.quiet.expected >= SURE
 
-    @property
-    def failing_projections(self) -> tuple[str, ...]:
-        """Projections of all blames, sorted."""
-        return tuple(sorted({name for blame in self.blames for name in blame.projections}))
-
 
 def gather(
     increases: Increases | None,

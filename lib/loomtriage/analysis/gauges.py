@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import numpy as np
 import pandas as pd
@@ -10,6 +12,7 @@ import pandas as pd
 from loomtriage.contract.catalogue import BY_ID, Metric
 from loomtriage.model import Frame, Window
 
+NO_DEAD: Mapping[str, float] = MappingProxyType({})
 MAD_TO_SIGMA = 1.4826
 LEAVES_BAND = 4.0
 """Robust z beyond which a gauge has moved (two-sided p ≈ 6e-5 under normality)."""
@@ -47,13 +50,14 @@ def moves(
     *,
     window: Window,
     baseline: Window | None,
-    dead: float = 0.0,
+    dead: Mapping[str, float] = NO_DEAD,
 ) -> tuple[Move, ...]:
     """One move per projection. Workers see the same table, so copies are merged by maximum.
 
     Workers without a dead-letter gauge count rows that failed for good in their lag and age.
-    There `dead`, the rows that failed so in the window, are no backlog; and an age that was
-    past its threshold all along, and a lag that stands still, are the residue of older ones.
+    There `dead`, the rows of each projection that failed so in the window, are no backlog; and
+    an age that was past its threshold all along, and a lag that stands still, are the residue of
+    older ones.
     """
     if baseline is None or not metric.worse:
         return ()
@@ -70,7 +74,7 @@ def moves(
         median = float(then.median())
         spread = MAD_TO_SIGMA * float(np.median(np.abs(then.to_numpy() - median)))
         spread = max(spread, metric.floor, 1e-9)
-        residue = 0.0 if _told_apart(data, projection) else dead
+        residue = 0.0 if _told_apart(data, projection) else dead.get(projection, 0.0)
         peak = float(now.max() if metric.worse > 0 else now.min())
         live = peak - residue if metric.id == "lag" else peak
         band = median + metric.worse * LEAVES_BAND * spread

@@ -25,7 +25,7 @@ def contention(facts: Facts) -> Conclusion | None:
         rejected=() if reclaimed else ("stuck_reclaim: nothing was reclaimed",),
         weight=skips + locked + sum(b.observed for b in blames),
         strong=skips + locked >= FLOOR_EVENTS,
-        legs=with_voices(facts, "db_contention"),
+        legs=with_voices(facts, "db_contention", counted=skips + locked >= 1),
         explains=("owner_mismatch", "contention", "db_contention"),
     )
 
@@ -49,7 +49,7 @@ def stuck(facts: Facts) -> Conclusion | None:
     )
     skips = facts.rose("owner_mismatch")
     legs = ("metrics",) * (counted >= 1 or facts.stuck >= 1)
-    legs += tuple(leg for leg in with_voices(facts, "lease_expired") if leg != "metrics")
+    legs += with_voices(facts, "lease_expired", counted=False)
     legs += ("logs",) * (told >= 1 and "logs" not in legs) + ("rows",) * (facts.expired >= 1)
     weight = max(reclaimed, facts.stuck, float(facts.expired))
     return Conclusion(

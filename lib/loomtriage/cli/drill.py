@@ -92,20 +92,22 @@ def _perform(  # noqa: PLR0913  (the command's own options)
 
 def _side_by_side(shares: Sequence[Sequence[str]], options: Sequence[str]) -> int:
     """Each share in a process and a lab of its own; every line says which; the worst exit code."""
+    from loomtriage.drills.signals import exit_on_signals
+
     command = (sys.executable, "-m", "loomtriage.cli", "drill")
     pipe = subprocess.PIPE
-    children = [
-        subprocess.Popen([*command, *names, *options], stdout=pipe, stderr=pipe, text=True)
-        for names in shares
-    ]
-    readers = [
-        Thread(target=_tell, args=(stream, number, target), daemon=True)
-        for number, child in enumerate(children, start=1)
-        for stream, target in ((child.stdout, sys.stdout), (child.stderr, sys.stderr))
-    ]
-    for reader in readers:
-        reader.start()
+    children: list[subprocess.Popen[str]] = []
+    readers: list[Thread] = []
+    exit_on_signals()
     try:
+        for number, names in enumerate(shares, start=1):
+            child = subprocess.Popen(
+                [*command, *names, *options], stdout=pipe, stderr=pipe, text=True
+            )
+            children.append(child)
+            for stream, target in ((child.stdout, sys.stdout), (child.stderr, sys.stderr)):
+                readers.append(Thread(target=_tell, args=(stream, number, target), daemon=True))
+                readers[-1].start()
         return max(child.wait() for child in children)
     finally:
         # Interrupted ourselves: each child takes its fault back and its lab down.

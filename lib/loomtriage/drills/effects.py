@@ -55,6 +55,9 @@ def check_effects(lab: LabState, *, since: datetime) -> Finding:
     if documents is None:
         says = f"The index holds more than {WINDOW} documents; this check reads no more."
         return Finding(check=CHECK, state=State.NO_DATA, says=says)
+    if not expected:
+        says = f"No changed entity was done, {unfinished} were not: there is nothing to compare."
+        return Finding(check=CHECK, state=State.NO_DATA, says=says, n=0)
     wrong = [entity.doc_id for entity in expected if not _fits(entity, documents)]
     says = (
         f"{len(expected) - len(wrong)} of {len(expected)} changed entities stand in the index as "
@@ -66,7 +69,7 @@ def check_effects(lab: LabState, *, since: datetime) -> Finding:
         says += f" {unfinished} entities were not done."
     return Finding(
         check=CHECK,
-        state=State.BAD if wrong or disorder else State.OK,
+        state=State.BAD if wrong or disorder else State.WARN if unfinished else State.OK,
         says=says,
         value=float(len(wrong) + disorder),
         unit="entities",

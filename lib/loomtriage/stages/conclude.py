@@ -63,6 +63,9 @@ def conclude(
     scope = refined_scope(case.scope, facts, answer.named)
     headline = f"{cause.title[0].upper()}{cause.title[1:]}"
     where = _where(scope) if top and not top.aside else ""
+    gone = _missing_legs(facts)
+    if cause.id == "none" and gone:
+        headline += f" without {' and '.join(gone)}"
     if where or answer.why:
         headline += f": {where or answer.why}"
     return {

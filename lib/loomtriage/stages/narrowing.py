@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -127,7 +128,7 @@ def measure_case(case: Case) -> Narrowing:
         exposure=offered,
         patterns=tuple(p for p in patterns if abs(p.excess) >= FLOOR_EVENTS),
         weak=table[failing],
-        moves=_moves(frame, case, dead=folded.total("terminal_failed")[0]),
+        moves=_moves(frame, case, dead=_dead(folded)),
         watched=_watched(frame.data, case),
     )
 
@@ -164,7 +165,13 @@ def _folding(case: Case, lines: Frame) -> Folding:
 _NO_SPANS = pd.DataFrame(columns=list(SPAN_COLUMNS))
 
 
-def _moves(frame: Frame, case: Case, *, dead: float) -> tuple[Move, ...]:
+def _dead(folded: Increases) -> dict[str, float]:
+    """Rows that failed for good in the window, by projection."""
+    sums = folded.of("terminal_failed").groupby(level="projection")["observed"].sum()
+    return {str(projection): float(rows) for projection, rows in sums.items()}
+
+
+def _moves(frame: Frame, case: Case, *, dead: Mapping[str, float]) -> tuple[Move, ...]:
     return tuple(
         move
         for name in GAUGES
