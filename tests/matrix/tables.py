@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from itertools import combinations
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -43,10 +45,13 @@ or contaminated, and by what.
 def degradation(names: Iterable[str], verdict_of: Triage) -> str:
     """The page of lost signals."""
     head = ("example", *(_taken(gone) for gone in ((), *LOST)))
-    return _DEGRADATION + _table(head, (lost_row(name, verdict_of) for name in names))
+    with ProcessPoolExecutor(max_workers=2) as pool:
+        return _DEGRADATION + _table(
+            head, pool.map(partial(lost_row, verdict_of=verdict_of), names)
+        )
 
 
-def lost_row(name: str, verdict_of: Triage) -> tuple[str, ...]:
+def lost_row(name: str, *, verdict_of: Triage) -> tuple[str, ...]:
     """Its row of one example: cause, state and confidence for each loss."""
     told = (_answer(verdict_of(name, gone))[:3] for gone in ((), *LOST))
     return (f"`{name}`", *(" ".join(answer) for answer in told))
@@ -103,9 +108,13 @@ def _whole(source: str, gone: tuple[str, ...]) -> Mapping[str, object]:
         return triage(source, Path(folder), without=gone)
 
 
+def _example(name: str, gone: tuple[str, ...]) -> Mapping[str, object]:
+    return _whole(f"example:{name}", gone)
+
+
 def main() -> None:
     """Write both pages; that of the samples only where they are."""
-    text = degradation(examples(), lambda name, gone: _whole(f"example:{name}", gone))
+    text = degradation(examples(), _example)
     (PAGES / "degradation.md").write_text(text, encoding="utf-8")
     if SAMPLES.is_dir():
         text = samples(lambda run, gone: _whole(f"labs:{run}", gone))

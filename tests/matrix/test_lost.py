@@ -88,7 +88,7 @@ def test_the_table_of_lost_signals_is_what_the_examples_say():
     """`docs/reference/degradation.md` is what the program answers; `.ci/degradation` writes it."""
     page = (PAGES / "degradation.md").read_text(encoding="utf-8")
     for name in sorted(EXPECTED):
-        assert shown(lost_row(name, _verdict)) in page
+        assert shown(lost_row(name, verdict_of=_verdict)) in page
 
 
 def test_the_table_of_lost_signals_holds_every_example_and_no_wrong_answer():

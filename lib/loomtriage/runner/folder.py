@@ -18,7 +18,7 @@ from loomtriage.model import Window
 from loomtriage.model.window import iso
 from loomtriage.sources.manifest import NAME, SCHEMA, digest, read_manifest
 
-VERSIONS_OF = ("loomtriage", "pandas", "numpy", "papermill", "matplotlib", "duckdb")
+VERSIONS_OF = ("loomtriage", "pandas", "numpy", "papermill", "matplotlib", "msgspec")
 
 
 class Staging:
