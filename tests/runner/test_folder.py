@@ -10,6 +10,7 @@ from loomtriage.errors import BundleDamaged, ContractBroken, UsageError
 from loomtriage.runner.folder import list_runs, staging, windows_json
 from loomtriage.runner.scan import refuse_secrets
 from loomtriage.sources.manifest import read_manifest
+from loomtriage.sources.secret_forms import Secrets
 from tests.make import BASELINE, WINDOW
 
 
@@ -108,7 +109,7 @@ def test_a_secret_stops_the_run(tmp_path, text):
     """The last look finds what redaction missed, and nothing is sealed."""
     (tmp_path / "x.json").write_text(text)
     with pytest.raises(ContractBroken, match=r"x\.json"):
-        refuse_secrets(tmp_path)
+        refuse_secrets(tmp_path, Secrets())
 
 
 def test_a_redacted_url_and_plain_text_pass(tmp_path):
@@ -116,11 +117,11 @@ def test_a_redacted_url_and_plain_text_pass(tmp_path):
     (tmp_path / "x.json").write_text(
         "postgresql://wordloom:***@localhost/db and http://127.0.0.1:9090/x"
     )
-    refuse_secrets(tmp_path)
+    refuse_secrets(tmp_path, Secrets())
 
 
 def test_a_machine_path_stops_the_run(tmp_path):
     """A run folder can be shown to anyone; it does not tell where it was made."""
     (tmp_path / "x.md").write_text(f"see {tmp_path}/report.html")
     with pytest.raises(ContractBroken, match="path of this machine"):
-        refuse_secrets(tmp_path)
+        refuse_secrets(tmp_path, Secrets())
