@@ -53,19 +53,17 @@ class Exposure:
 
 
 def exposure(increases: Increases, *, window: Window, baseline: Window | None) -> Exposure | None:
-    """Healthy work first, then the enqueue rate, then time; None without a baseline.
+    """The enqueue rate first, then finished work, then time; None without a baseline.
 
-    Healthy work fails as a yardstick when nothing is healthy (Elasticsearch fully down), so it
-    is used only when both windows finished enough rows and at least half of what was enqueued.
+    Finished work fails as a yardstick when nothing is healthy (Elasticsearch fully down), so it
+    is used only where the producer does not say what it enqueued.
     """
     if baseline is None:
         return None
     done, done_before = increases.total("processed")
     made, made_before = increases.total("produced")
-    offered = min(made, made_before) >= HEALTHY_ENOUGH
-    healthy = min(done, done_before) >= HEALTHY_ENOUGH and (not offered or done >= made / 2)
-    if healthy and not offered:
-        return Exposure(ratio=done / done_before, measured_by="rows finished")
-    if offered:
+    if min(made, made_before) >= HEALTHY_ENOUGH:
         return Exposure(ratio=made / made_before, measured_by="rows enqueued")
+    if min(done, done_before) >= HEALTHY_ENOUGH:
+        return Exposure(ratio=done / done_before, measured_by="rows finished")
     return Exposure(ratio=window.seconds / baseline.seconds, measured_by="time")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 from loomtriage.drills.fault import (
@@ -55,14 +56,7 @@ class BothFault:
         Raises:
             TriageError: one could not be taken back.
         """
-        failed: list[TriageError] = []
-        for part in reversed(self.parts):
-            try:
-                part.revert(part.planned)
-            except TriageError as error:
-                failed.append(error)
-        if failed:
-            raise failed[0]
+        _all_of(partial(part.revert, part.planned) for part in reversed(self.parts))
 
     def is_active(self) -> bool:
         """Whether any of them stands."""
@@ -117,8 +111,20 @@ def undos_of(undo: Undo) -> Mapping[str, Undo]:
 def _revert(lab: LabState, undo: Undo) -> None:
     from loomtriage.drills.faults import revert_undo
 
-    for _, inner in sorted(undos_of(undo).items(), reverse=True):
-        revert_undo(lab, inner)
+    inner = sorted(undos_of(undo).items(), reverse=True)
+    _all_of(partial(revert_undo, lab, one) for _, one in inner)
+
+
+def _all_of(reverts: Iterable[Callable[[], None]]) -> None:
+    """Every revert, also after one that fails; then raise the first failure."""
+    failed: list[TriageError] = []
+    for revert in reverts:
+        try:
+            revert()
+        except TriageError as error:
+            failed.append(error)
+    if failed:
+        raise failed[0]
 
 
 RECOVERY = Recovery(kinds=(KIND,), revert=_revert, standing=nothing, sweep=nothing)
