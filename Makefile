@@ -26,7 +26,7 @@ test: check pytest ## everything CI runs: the checks and all tests except the so
 check: $(CHECKS) ## the fast, static part of the tests
 
 bench: $(READY) ## every benchmark; each prints its ratio last
-	@set -e; for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python "$$file"; done
+	@set -e; for file in benchmarks/*.py; do echo "== $$file"; PYTHONPATH=. $(BIN)/python "$$file"; done
 
 soak: $(READY) ## the long runs
 	@$(PYTEST) -m soak --timeout 7200
@@ -40,7 +40,7 @@ map: $(READY) ## write the module list of docs/map.md
 clean: ## remove the environment and what tools left behind
 	rm -rf .venv .bootstrap .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
 
-# Two workers: one for all that starts a lab, one after the other, one for the rest.
+# Two workers, each with a lab of its own for the tests that share one.
 pytest: $(READY)
 	$(call say,pytest)
 	@$(PYTEST) -n 2 --dist loadgroup

@@ -21,8 +21,8 @@ from itertools import product
 import numpy as np
 import pandas as pd
 
-from loomtriage.analysis.lattice import Lattice, build
-from loomtriage.analysis.patterns import strongest
+from loomtriage.analysis.counters.lattice import Lattice, build
+from loomtriage.analysis.counters.patterns import strongest
 from loomtriage.analysis.surprise import gate, signed_g2s
 
 KEYS = ("reason", "result", "op", "projection", "attempt")
@@ -121,7 +121,8 @@ def draw(
     weights = rng.lognormal(0.0, 1.0, len(where.leaves)) * np.where(where.healthy, OK_WEIGHT, 1.0)
     rates = cell.events * weights / weights.sum()
     baseline = rng.poisson(rates)
-    truth = where.lattice.members[rng.choice(where.truths)] > 0
+    truth = np.zeros(len(where.leaves), dtype=bool)
+    truth[where.lattice.leaves(rng.choice(where.truths))] = True
     extra = rng.multinomial(cell.extra, truth / truth.sum())
     observed = rng.poisson(rates * QUARTER * traffic) + extra
     seen = (observed + baseline) > 0
@@ -185,7 +186,7 @@ def _counts(table: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
 
 def _first(lattice: Lattice, score: np.ndarray) -> list[frozenset[int]]:
     order = np.argsort(-np.round(score, 9), kind="stable")[:MOST]
-    return [frozenset(np.flatnonzero(lattice.members[place]).tolist()) for place in order]
+    return [frozenset(lattice.leaves(place).tolist()) for place in order]
 
 
 def _selected(table: pd.DataFrame, labels: dict[str, str]) -> frozenset[int]:

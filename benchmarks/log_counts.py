@@ -22,7 +22,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from loomtriage.sources.log_counts import counts
+from loomtriage.sources.lines.counts import counts
 
 BLOCK_LINES = 40_000
 REASONS = ("es_429", "es_connect", "es_5xx", "es_4xx", "owner_mismatch")

@@ -20,7 +20,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeVar
 
-from loomtriage.sources.log_lookup import index_files, lookup
+from loomtriage.sources.lines.lookup import index_files, lookup
 
 ROUNDS = 5
 LINES = 50_000

@@ -53,8 +53,8 @@ def document(series: int, points: int) -> bytes:
 def ours(body: bytes, points: int) -> tuple[float, int, float]:
     """Processor seconds, number of values and their sum."""
     from loomtriage.model import Scope, Window
-    from loomtriage.sources.promql_answer import read_matrix
-    from loomtriage.sources.series import metric_table
+    from loomtriage.sources.metrics.promql_answer import read_matrix
+    from loomtriage.sources.metrics.series import metric_table
 
     window = Window(START, START + timedelta(seconds=STEP_S * (points + 1)))
     begun = time.process_time()

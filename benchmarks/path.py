@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 from loomtriage.runner.execute import stage_notebook
-from loomtriage.stages import STAGES
+from loomtriage.stages import PATH
 
 SOURCE = "example:es_down"
 
@@ -39,7 +39,7 @@ def theirs(folder: Path) -> float:
     convert = (sys.executable, "-m", "nbconvert", "--to", "html")
     given = ("-p", "source", SOURCE, "-p", "handover", str(folder))
     total = 0.0
-    for stage in STAGES.names:
+    for stage in PATH:
         target = str(folder / f"{stage}.ipynb")
         total += seconds(*papermill, str(stage_notebook(stage)), target, *given)
         total += seconds(*convert, target)
@@ -51,8 +51,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as first, tempfile.TemporaryDirectory() as second:
         slow, fast = theirs(Path(first)), ours(Path(second))
         executed = [len(list(Path(name).rglob("*.ipynb"))) for name in (first, second)]
-        assert executed == [len(STAGES.names)] * 2
-    count = len(STAGES.names)
+        assert executed == [len(PATH)] * 2
+    count = len(PATH)
     print(f"papermill and nbconvert, once per notebook: {slow:.1f} s for {count} notebooks")
     print(f"the path as one command, with report: {fast:.1f} s")
     print(f"ratio={slow / fast:.1f}")

@@ -17,7 +17,7 @@ from statistics import NormalDist
 import numpy as np
 import pandas as pd
 
-from loomtriage.analysis.steps import Step, compare
+from loomtriage.analysis.steps.ranking import Step, compare
 from loomtriage.contract.keys import read_key
 from loomtriage.contract.spans import BATCH, ROW
 from loomtriage.model.frame import SPAN_COLUMNS

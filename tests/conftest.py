@@ -40,7 +40,6 @@ def pytest_make_collect_report(collector):
 
 
 def pytest_collection_modifyitems(items):
-    """Under xdist one worker runs all labs, one after the other; a file is never torn apart."""
+    """Under xdist a file is never torn apart; each worker has a lab of its own."""
     for item in items:
-        group = "lab" if item.get_closest_marker("lab") else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
+        item.add_marker(pytest.mark.xdist_group(str(item.path)))

@@ -17,6 +17,9 @@ FOLDER = Path(__file__).resolve().parent.parent / "notebooks"
 NOTEBOOKS = [*sorted(FOLDER.glob("*.ipynb")), FOLDER / "drills" / "es_down.ipynb"]
 SHOWN = {"verdict", "evidence"}
 
+# Each notebook starts two kernels.
+pytestmark = pytest.mark.timeout(300)
+
 
 def _nbval(folder: Path) -> subprocess.CompletedProcess[str]:
     # A process of its own: nbval keeps one kernel per file, which xdist would tear apart.

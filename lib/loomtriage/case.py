@@ -39,6 +39,7 @@ class Case:
         evidence: the opened sources.
         handover: what earlier stages left (pivots, numbers), by key.
         folder: run folder to write into, None when run by hand.
+        pictures: whether charts are drawn; who only reads the verdict does without, twice as fast.
     """
 
     stage: str
@@ -50,6 +51,7 @@ class Case:
     evidence: Evidence
     handover: Mapping[str, object]
     folder: Path | None
+    pictures: bool = True
 
     def pull(self, what: str) -> Frame:
         """Ask a source: a metric's catalogue id, or `spans`, `spans_before`, `lines`, `rows`.

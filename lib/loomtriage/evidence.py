@@ -103,7 +103,7 @@ def secrets_of(source: str) -> Secrets:
     """
     kind, _, name = source.partition(":")
     if kind == "lab":
-        state = _lab_state(name or "default")
+        state = lab_state(name or "default")
         known = secrets_in(os.environ, urls=(state.dsn, state.triage_dsn))
         return Secrets((state.token, *known.values))
     chosen = settings()
@@ -156,13 +156,18 @@ def _live_traces(chosen: Settings, tape: Tape) -> Traces | None:
     return Traces(chosen.jaeger_url, tape=tape) if chosen.jaeger_url else None
 
 
-def _lab_state(name: str) -> LabState:
+def lab_state(name: str) -> LabState:
+    """The lab of that name.
+
+    Raises:
+        UsageError: there is none.
+    """
     return read_state(settings().home_dir() / "labs" / check_lab_name(name))
 
 
 def _lab(name: str, tape: Tape) -> Evidence:
 
-    state = _lab_state(name)
+    state = lab_state(name)
     names = ("worker*.log", "chronicle*.log", "api.log")
     logs = tuple(path for name in names for path in sorted(state.logs.glob(name)))
     sources = Sources(

@@ -25,6 +25,7 @@ class Settings(BaseSettings):
         traces: OTLP JSON file, folder or glob; when set, spans come from there and not from Jaeger.
         logs: log file, folder or glob.
         database_env: NAME of the environment variable that holds the outbox DSN (never the DSN).
+        replay_database_env: NAME of the variable that holds the DSN of the role that replays.
         runs: folder that receives run folders; empty means `runbooks/runs` in the current folder.
         home: folder for labs and fault journals; empty means a private one below the temp folder.
         prometheus: path of a Prometheus binary, when it is not on PATH.
@@ -38,6 +39,7 @@ class Settings(BaseSettings):
     traces: str = ""
     logs: str = ""
     database_env: str = "DATABASE_URL"
+    replay_database_env: str = "REPLAY_DATABASE_URL"
     runs: str = ""
     home: str = ""
     prometheus: str = Field(default="")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from loomtriage.analysis.increases import measure
+from loomtriage.analysis.counters.increases import measure
 from loomtriage.analysis.surprise import exposure, gate, signed_g2
 from tests.make import BASELINE, WINDOW, column, metrics, ramp
 

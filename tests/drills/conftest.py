@@ -19,8 +19,8 @@ QUICK = {"OUTBOX_BASE_BACKOFF_SECONDS": "0.1", "OUTBOX_MAX_BACKOFF_SECONDS": "0.
 
 
 @contextmanager
-def a_lab() -> Iterator[LabState]:
-    """A lab in a home of its own."""
+def a_lab(worker_cmd: tuple[str, ...] = ()) -> Iterator[LabState]:
+    """A lab in a home of its own, with our worker or with somebody else's."""
     # PostgreSQL runs as another account when we are root, and must reach its folder.
     home = Path(tempfile.mkdtemp(prefix="loomtriage-drills-"))
     home.chmod(0o711)
@@ -34,6 +34,7 @@ def a_lab() -> Iterator[LabState]:
                 owner_pid=os.getpid(),
                 owner_grace_s=1.0,
                 worker_env=QUICK,
+                worker_cmd=worker_cmd,
             )
         except Refused as error:
             pytest.skip(f"no lab here: {error}")

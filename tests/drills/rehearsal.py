@@ -90,21 +90,24 @@ def left_behind(lab: LabState) -> list[str]:
     return left + (["the lock"] if holder(home, lab.lab_id) else [])
 
 
-def in_a_process(root: Path, sends: Mapping[str, int], drill: Drill = ES_DOWN) -> int:
+def in_a_process(
+    root: Path, sends: Mapping[str, int], drill: Drill = ES_DOWN, *, killed_after_s: float = 60.0
+) -> int:
     """Perform in a process that sends itself signals at named points; its exit code.
 
     A process that a signal killed has the negative number of that signal. The name `triage`
-    stands for the moment in which the triage is asked.
+    stands for the moment in which the triage is asked. It is killed after that many seconds.
     """
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["loomtriage.drills.perform", __name__])
     process = context.Process(target=_perform_and_signal, args=(root, dict(sends), drill))
     process.start()
-    process.join(60)
+    process.join(killed_after_s)
     if process.exitcode is None:
         process.kill()
         process.join()
-        raise AssertionError("the runner hangs")
+        assert killed_after_s < 60, "the runner hangs"
+    assert process.exitcode is not None
     return process.exitcode
 
 

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from loomtriage.contract.keys import SEARCH
+from loomtriage.contract.keys import CHRONICLE, SEARCH
 from loomtriage.drills.expect import Absent, Appears, Falls, Flat, Observed, Rises
 from loomtriage.drills.meter import Reading, Span, read_exposition
 from loomtriage.errors import UsageError
@@ -43,6 +43,9 @@ def observed(template: str, *, start: object, before: object, during: object) ->
 DONE = f'outbox_processed_total{{op="upsert",projection="{SEARCH}"}} #\n'
 LAG = f'outbox_lag_events{{projection="{SEARCH}"}} #\n'
 RETRIES = RETRY.replace("REASON", "es_unreachable")
+COARSE = RETRY.replace("REASON", "es_4xx").replace("retry_scheduled", "terminal_failed")
+MAPPING = Rises("terminal_failed", projection=SEARCH, reason="mapping_conflict")
+NO_BLOCK = Absent("terminal_failed", projection=SEARCH, reason="es_write_blocked")
 FAILED = RETRIES.replace("retry_scheduled", "terminal_failed")
 
 
@@ -65,6 +68,11 @@ FAILED = RETRIES.replace("retry_scheduled", "terminal_failed")
         (Flat("terminal_failed"), FAILED, (None, None, 1), "BAD"),
         (Absent("retry_scheduled"), RETRIES, (0, 5, 5), "OK"),
         (Absent("retry_scheduled"), RETRIES, (0, 0, 1), "BAD"),
+        (MAPPING, COARSE, (0, 0, 9), "NO_DATA"),  # it counts no finer
+        (NO_BLOCK, COARSE, (0, 0, 9), "NO_DATA"),
+        (NO_BLOCK, COARSE, (0, 9, 9), "OK"),
+        (MAPPING, COARSE.replace("es_4xx", "mapping_conflict"), (0, 0, 9), "OK"),
+        (Absent("processed", projection=CHRONICLE), DONE, (0, 5, 9), "NO_DATA"),  # another's
         (Rises("lag"), LAG, (0, 2, 40), "OK"),
         (Rises("lag"), LAG, (0, 2, 5), "BAD"),
         (Flat("lag"), LAG, (0, 2, 5), "OK"),

@@ -5,16 +5,20 @@ from __future__ import annotations
 import signal
 import time
 from dataclasses import replace
+from random import Random
 
 import pytest
 
 from loomtriage.drills.book import DRILLS
 from loomtriage.drills.digest import take_digest
 from loomtriage.drills.drill import LoadPlan
+from loomtriage.drills.effects import check_effects
 from loomtriage.drills.faults.http import HttpRefuse, proxy_state
 from loomtriage.drills.journal import journals, read
 from loomtriage.drills.record import POINTS, Step, parse_point
+from loomtriage.drills.replay import replay_failed
 from loomtriage.drills.restore import recover
+from loomtriage.drills.steady import wait_steady
 from loomtriage.errors import Refused
 from loomtriage.model import State
 from tests.drills.rehearsal import (
@@ -24,6 +28,7 @@ from tests.drills.rehearsal import (
     home_of,
     in_a_process,
     left_behind,
+    now,
     rehearse,
 )
 
@@ -70,6 +75,23 @@ def test_recover_takes_back_faults_of_every_sort(lab, name):
 def test_every_drill_of_the_book_survives_kill_9(lab, name, point):
     """Whatever a drill does to the lab, its journal alone undoes it, at every kind of moment."""
     kill_and_recover(lab, parse_point(point), DRILLS.get(name, noun="drill").drawn(1))
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("seed", range(100))
+def test_kill_9_at_any_moment_of_any_drill(lab, seed):
+    """Whichever drill is killed whenever, recovery leaves nothing lost, doubled or standing."""
+    draw = Random(seed)
+    drill = DRILLS.get(draw.choice(list(DRILLS)), noun="drill").drawn(seed)
+    before, since = take_digest(lab), now()
+    in_a_process(lab.root, {}, drill, killed_after_s=draw.uniform(0.1, 9.0))
+    report = recover(home_of(lab), say=lambda _line: None)
+    assert report.state in {State.OK, State.NO_DATA}, report
+    assert left_behind(lab) == []
+    assert wait_steady(lab, within_s=40, say=lambda _line: None, pause=time.sleep).lacking == ""
+    replay_failed(lab, since=since)
+    assert check_effects(lab, since=since).state in {State.OK, State.NO_DATA}
+    assert take_digest(lab).differs(before.parts) == ()
 
 
 def test_next_drill_is_refused_until_recovery(lab):

@@ -99,7 +99,7 @@ def test_the_recorded_run_has_every_moment():
     moments = measure_latency(content, before(read_handover(EXAMPLE), ""))
     assert all(moment.after_s is not None for moment in moments)
     chart = latency.chart([moment.as_json() for moment in moments])
-    assert chart.light_png
+    assert chart.png
     assert all(moment.name in chart.alt for moment in moments)
 
 

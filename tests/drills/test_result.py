@@ -49,18 +49,22 @@ def test_state_of_a_drill(states, invalid, restored, interrupted, expected):
 
 
 @pytest.mark.parametrize(
-    ("answer", "state", "expected"),
+    ("answer", "state", "missing", "expected"),
     [
-        ("es_down", "BAD", "OK"),
-        ("es_429", "BAD", "BAD"),
-        ("none", "OK", "BAD"),
-        ("unknown", "BAD", "BAD"),
-        ("unknown", "NO_DATA", "NO_DATA"),
+        ("es_down", "BAD", (), "OK"),
+        ("es_down", "BAD", ("traces",), "OK"),
+        ("es_429", "BAD", (), "BAD"),
+        ("es_429", "BAD", ("traces",), "BAD"),
+        ("none", "OK", (), "BAD"),
+        ("unknown", "BAD", (), "BAD"),
+        ("unknown", "BAD", ("traces",), "NO_DATA"),
+        ("unknown", "NO_DATA", (), "NO_DATA"),
     ],
 )
-def test_grade_of_the_triage(answer, state, expected):
+def test_grade_of_the_triage(answer, state, missing, expected):
     """Only the drill's own cause is right; an abstention for want of data is no wrong answer."""
-    named, *_ = grade(TriageAnswer(cause=answer, state=State(state), scope=ES_DOWN.scope), ES_DOWN)
+    given = TriageAnswer(cause=answer, state=State(state), scope=ES_DOWN.scope, missing=missing)
+    named, *_ = grade(given, ES_DOWN)
     assert named.state is State(expected)
 
 

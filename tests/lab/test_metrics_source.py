@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from loomtriage.model import Kind, Scope, Signal, Window
 from loomtriage.sources import Live, Prometheus, Question
-from loomtriage.sources.promql_answer import read_vector
-from loomtriage.sources.promql_server import PromqlServer
+from loomtriage.sources.metrics.promql_answer import read_vector
+from loomtriage.sources.metrics.promql_server import PromqlServer
 
 pytestmark = pytest.mark.lab
 

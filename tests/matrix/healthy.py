@@ -15,7 +15,7 @@ from loomtriage.sources import Live, Logs, Playback, Question, RawAnswer, Record
 from loomtriage.sources.outbox import Outbox
 from loomtriage.sources.prometheus import Prometheus
 from loomtriage.sources.traces import Traces
-from tests.sources.spans import attrs, old, old_span, otlp, span
+from tests.sources.documents import attrs, old, old_span, otlp, span
 
 START = datetime(2026, 2, 14, 14, 0, tzinfo=UTC)
 T0 = START.timestamp()

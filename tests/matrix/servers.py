@@ -19,6 +19,7 @@ from tests.sources.wire import Answer, Wire, drips, floods, hangs, says, sends
 
 SOON = Limits(deadline_s=0.5, max_bytes=400_000)  # where nothing comes, however long one waits
 BUDGET = Limits(max_bytes=400_000)
+BOMB = gzip.compress(b" " * 8_000_000)
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 WRONG = b'{"hits": {"total": 1}}'
 PAGE = b"<html><title>Log in</title><form></form></html>"
@@ -72,7 +73,6 @@ class Server:
 def _damages(good: bytes) -> dict[str, Answer]:
     """The damages that need no knowledge of the content."""
     chunk = b"%x\r\n%b" % (len(good), good[: len(good) // 2])
-    bomb = gzip.compress(b" " * 8_000_000)
     status = {
         "500": "500 Oops",
         "503": "503 Busy",
@@ -97,7 +97,7 @@ def _damages(good: bytes) -> dict[str, Answer]:
         "ahead_5min": _dated(good, minutes=5),
         "behind_8h": _dated(good, minutes=-480),
         "ahead_1d": _dated(good, minutes=1440),
-        "bomb": says(bomb, more="Content-Encoding: gzip\r\n"),
+        "bomb": says(BOMB, more="Content-Encoding: gzip\r\n"),
         "endless": floods(HEAD + b"\r\n", b" " * 65536),
     }
 

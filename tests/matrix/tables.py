@@ -7,10 +7,9 @@ from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from itertools import combinations
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 from loomtriage.evidence import examples
-from tests.stages.whole import triage
+from tests.stages.whole import verdict_of
 
 ROOT = Path(__file__).parents[2]
 PAGES = ROOT / "docs" / "reference"
@@ -103,13 +102,8 @@ def _cell(text: str) -> str:
     return " ".join(text.replace("|", "\\|").split())
 
 
-def _whole(source: str, gone: tuple[str, ...]) -> Mapping[str, object]:
-    with TemporaryDirectory() as folder:
-        return triage(source, Path(folder), without=gone)
-
-
 def _example(name: str, gone: tuple[str, ...]) -> Mapping[str, object]:
-    return _whole(f"example:{name}", gone)
+    return verdict_of(f"example:{name}", gone)
 
 
 def main() -> None:
@@ -117,7 +111,7 @@ def main() -> None:
     text = degradation(examples(), _example)
     (PAGES / "degradation.md").write_text(text, encoding="utf-8")
     if SAMPLES.is_dir():
-        text = samples(lambda run, gone: _whole(f"labs:{run}", gone))
+        text = samples(lambda run, gone: verdict_of(f"labs:{run}", gone))
         (PAGES / "samples.md").write_text(text, encoding="utf-8")
 
 

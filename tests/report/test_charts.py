@@ -28,7 +28,7 @@ def at(*pairs):
 
 @pytest.mark.parametrize("words", LABELS)
 def test_no_label_stops_a_chart(words):
-    """A hostile series name, title and unit are drawn as text, on both backgrounds."""
+    """A hostile series name, title and unit are drawn as text."""
     chart = increases(
         {words: at((-60, 0), (60, 5))},
         id=words,
@@ -37,8 +37,7 @@ def test_no_label_stops_a_chart(words):
         window=WINDOW,
         baseline=None,
     )
-    assert chart.light_png
-    assert chart.dark_png
+    assert chart.png
 
 
 def test_no_span_text_stops_a_waterfall():
@@ -50,7 +49,7 @@ def test_no_span_text_stops_a_waterfall():
     ]
     for part in (rows[:40], rows[40:80], rows[80:]):
         spans = pd.DataFrame(part, columns=list(SPAN_COLUMNS))
-        assert waterfall(spans, id="w", title="t", twin=spans).light_png
+        assert waterfall(spans, id="w", title="t", twin=spans).png
 
 
 def test_no_mark_stops_a_timeline():
@@ -58,7 +57,7 @@ def test_no_mark_stops_a_timeline():
     words = (*LABELS, *SPOOFS)
     for part in (words[:24], words[24:48], words[48:]):
         marks = [Mark(label=w, at=START, signal=Signal.LOGS) for w in part]
-        assert timeline(marks, **WHEN).light_png
+        assert timeline(marks, **WHEN).png
 
 
 def test_the_label_that_kills_a_plain_chart_is_real():
@@ -72,7 +71,7 @@ def test_the_label_that_kills_a_plain_chart_is_real():
 def test_what_cannot_be_drawn_says_why():
     """Naive times, wrong types and nothing at all become a caption, never an exception."""
     naive = gauges({"a": [(datetime(2026, 2, 14), 1.0)]}, unit="s", **WHEN)  # noqa: DTZ001  # the point
-    assert naive.light_png == b""
+    assert naive.png == b""
     assert "no time zone" in naive.note
     assert "Not drawn" in gauges({"a": [("x", "y")]}, unit="s", **WHEN).note
     assert "no sample" in increases({}, unit="s", **WHEN).note
@@ -122,18 +121,18 @@ def test_odd_traces_are_drawn():
     ring = [base | {"span_id": "a", "parent_id": "b"}, base | {"span_id": "b", "parent_id": "a"}]
     lost = [base | {"parent_id": "gone", "duration_s": float("nan"), "error": None}]
     charts = [waterfall(pd.DataFrame(rows), id="w", title="t") for rows in (deep, ring, lost)]
-    assert all(chart.light_png for chart in charts)
+    assert all(chart.png for chart in charts)
     assert "2984 more spans" in charts[0].note
     assert "2 spans in" in charts[1].alt
     assert "a parent that is missing" in charts[2].note
 
 
 def test_pictures_are_small_exact_and_repeatable():
-    """Each picture fits a commit, its paper is the page's own colour, and bytes do not vary."""
+    """Each picture fits a commit, its paper is white, and bytes do not vary."""
     for chart in plain_charts().values():
-        assert max(len(chart.light_png), len(chart.dark_png)) <= 35_000
-        for png, paper in ((chart.light_png, (255, 255, 255)), (chart.dark_png, (21, 25, 30))):
-            assert Image.open(io.BytesIO(png)).convert("RGB").getpixel((1, 1)) == paper
+        assert len(chart.png) <= 35_000
+        paper = Image.open(io.BytesIO(chart.png)).convert("RGB").getpixel((1, 1))
+        assert paper == (255, 255, 255)
     spans = trace(failing=True)
     once, again = (waterfall(spans, id="w", title="t") for _ in range(2))
     assert once == again
@@ -148,10 +147,10 @@ def test_drawing_leaves_no_trace_in_the_kernel():
         assert gauges({"a": at((0, 1), (60, 2))}, unit="s", **WHEN) == plain
 
 
-def test_a_notebook_shows_the_light_picture():
+def test_a_notebook_shows_the_picture():
     """A chart displays itself; one that was not drawn displays its words, never raw bytes."""
     chart = plain_charts()["lag"]
-    assert chart._repr_png_() == chart.light_png
+    assert chart._repr_png_() == chart.png
     assert "PNG" not in repr(chart)
     assert timeline([], **WHEN)._repr_png_() is None
 

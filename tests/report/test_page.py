@@ -194,7 +194,7 @@ def test_a_page_without_stages_shows_the_findings():
 def test_a_chart_that_failed_is_a_caption():
     """A chart without pictures, or with bytes that are no PNG, leaves its reason and no image."""
     base = page()
-    broken = [replace(plain_charts()["lag"], light_png=png, note="why") for png in (b"", b"<svg>")]
+    broken = [replace(plain_charts()["lag"], png=png, note="why") for png in (b"", b"<svg>")]
     section = replace(base.sections[1], charts=tuple(broken))
     source = html(replace(base, sections=(section,), drill=None))
     assert not Reader(source).named("img")

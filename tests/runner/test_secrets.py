@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import gzip
 import json
 
 import pytest
@@ -11,12 +10,13 @@ import pytest
 from loomtriage.cli import main
 from loomtriage.errors import ContractBroken
 from loomtriage.runner.scan import refuse_secrets
+from loomtriage.sources.packing import SUFFIX, pack, unpack
 from loomtriage.sources.secret_forms import Secrets
 from tests.sources.canary import CANARY, ENCODINGS, holds
 from tests.sources.runs import export, line, run, span
 
 KNOWN = Secrets((CANARY,))
-SUFFIXES = {"report.html": b"<td>%s</td>", "tape/1.json.gz": b'"%s"', "x.png": b"\x89PNG%s"}
+SUFFIXES = {"report.html": b"<td>%s</td>", "tape/1.json.xz": b'"%s"', "x.png": b"\x89PNG%s"}
 
 
 @pytest.mark.parametrize("name", ENCODINGS)
@@ -26,7 +26,7 @@ def test_the_last_look_finds_every_encoding(tmp_path, name, file):
     content = SUFFIXES[file].replace(b"%s", ENCODINGS[name](CANARY))
     path = tmp_path / "run" / file
     path.parent.mkdir(parents=True)
-    path.write_bytes(gzip.compress(content) if file.endswith(".gz") else content)
+    path.write_bytes(pack(content) if file.endswith(SUFFIX) else content)
     with pytest.raises(ContractBroken, match=file):
         refuse_secrets(tmp_path / "run", KNOWN)
 
@@ -68,13 +68,13 @@ def test_without_the_variable_the_run_shows_it(leaking, tmp_path, monkeypatch):
     out = tmp_path / "runs"
     with pytest.raises(SystemExit):
         main(["path", "--source", f"labs:{leaking}", "--out", str(out)])
-    assert [p for p in out.rglob("*.gz") if holds(_unpacked(p))]
+    assert [p for p in out.rglob("*.xz") if holds(_unpacked(p))]
 
 
 def _unpacked(path):
     content = path.read_bytes()
-    if path.suffix == ".gz":
-        return gzip.decompress(content)
+    if path.suffix == SUFFIX:
+        return unpack(content, path.name)
     if path.suffix == ".ipynb":
         # Pictures of a notebook stand in it as text.
         cells = json.loads(content)["cells"]

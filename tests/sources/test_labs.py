@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 from loomtriage.errors import UsageError
 from loomtriage.model import Scope, Signal, State, Window
 from loomtriage.sources import Live, Question, Recording, labs, playback
+from loomtriage.sources.packing import SUFFIX, unpack
 from tests.sources.runs import OTHER, START, export, line, run, scrape, span
 
 NAMES = (
@@ -145,7 +145,7 @@ def test_nothing_tells_the_answer(tmp_path):
     told += repr((found.caveats, found.window, found.env, found.sources.spec))
     for member in (tmp_path / "out" / "tape").iterdir():
         raw = member.read_bytes()
-        told += (gzip.decompress(raw) if member.suffix == ".gz" else raw).decode()
+        told += (unpack(raw, member.name) if member.suffix == SUFFIX else raw).decode()
     for word in ("es_429_inject", "es-429-inject", "smoke", "hunter2", str(tmp_path)):
         assert word not in told
 

@@ -12,6 +12,7 @@ import pytest
 
 from loomtriage.model import Signal, State, Window
 from loomtriage.sources import Live, Logs, Playback, Question, Recording
+from loomtriage.sources import logs as logs_module
 
 START = datetime(2026, 2, 14, 14, 0, tzinfo=UTC)
 WINDOW = Window(START, START + timedelta(seconds=60))
@@ -173,3 +174,14 @@ def test_wrapped_powershell_log_comes_back_whole():
     assert frame.data["message"].str.contains("wordloom:wordloom").sum() == 0
     assert frame.data["message"][5].startswith("Outbox upsert: indexed tag 1aa87cdf")
     assert any("UnboundLocalError: cannot access local variable" in n for n in frame.caveats)
+
+
+def test_what_one_stage_changes_no_other_sees():
+    """The same answer is read once and given to each as a table of its own."""
+    row = {"file": "w.log", "line": 1, "raw": '{"ts": "2026-02-14T14:00:01Z", "event": "e"}'}
+    body = (json.dumps(row) + "\n").encode()
+    first, _ = logs_module._parse(body)
+    first["event"] = "changed"
+    first.loc[0, "level"] = "changed"
+    second, _ = logs_module._parse(body)
+    assert (second["event"][0], second["level"][0]) == ("e", "")

@@ -34,7 +34,7 @@ def tape(tmp_path):
 
 def only(tape, ending="json"):
     """The first member of the tape."""
-    return min(p for p in tape.iterdir() if p.name.endswith(f".{ending}.gz"))
+    return min(p for p in tape.iterdir() if p.name.endswith(f".{ending}.xz"))
 
 
 def test_every_flipped_byte_is_refused(tape):

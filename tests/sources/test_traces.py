@@ -9,7 +9,7 @@ import pytest
 from loomtriage.model import Scope, Signal, State
 from loomtriage.sources import Live, Playback, Question, Recording, Traces
 from loomtriage.sources.http import Limits
-from tests.sources.spans import SERVICE, START, WINDOW, attrs, old, old_span, otlp, span
+from tests.sources.documents import SERVICE, START, WINDOW, attrs, old, old_span, otlp, span
 from tests.sources.wire import Wire, drips, hangs, says, sends
 
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n"

@@ -8,15 +8,18 @@ from pathlib import Path
 
 import pytest
 
-from loomtriage.analysis.increases import measure
+from loomtriage.analysis.apart import Apart
+from loomtriage.analysis.causes import decide
+from loomtriage.analysis.counters.increases import measure
 from loomtriage.case import open_case
 from loomtriage.model import Scope, State
 from loomtriage.stages.conclude import conclude
+from loomtriage.stages.explain import explain
 from loomtriage.stages.explaining import lines_in_scope
 from loomtriage.stages.locate import locate
 from loomtriage.stages.locating import in_scope
 from loomtriage.stages.narrowing import _watched, measure_case
-from tests.analysis.test_causes import QUIET
+from tests.analysis.causes.test_causes import QUIET
 from tests.make import BASELINE, WINDOW, column, line, lines, metrics, ramp, span, spans
 from tests.stages.whole import EXAMPLES, triage
 
@@ -56,11 +59,18 @@ def test_the_path_on_a_recorded_run_begins_anew():
     assert open_case("locate", source="example:es_down").scope.env == "sandbox"
 
 
-@pytest.mark.parametrize("doubt", ["stale", "partial", "step", "unwatched", "constant", ""])
+@pytest.mark.parametrize(
+    "doubt",
+    ["stale", "partial", "step", "unwatched", "constant", "traces", "logs", "clock", "rule", ""],
+)
 def test_quiet_metrics_alone_are_not_health(doubt):
-    """`none` needs metrics up to the window's end, and traces that do not say otherwise."""
+    """`none` needs metrics up to the window's end, and traces and logs that say nothing else."""
     case = open_case("explain", source="example:placebo")
-    found = measure_case(case)
+    found, facts = measure_case(case), QUIET
+    if doubt in ("traces", "logs"):
+        facts = replace(facts, **{{"traces": "traces", "logs": "lines"}[doubt]: None})
+    if doubt == "clock":
+        facts = replace(facts, apart=(Apart(whose="a worker", ahead_s=90.0, n=9),))
     if doubt == "stale":
         found = replace(found, frame=found.frame.with_caveat("stale: the newest sample is old."))
     if doubt == "partial":
@@ -71,9 +81,40 @@ def test_quiet_metrics_alone_are_not_health(doubt):
         found = replace(found, folded=_failing_all_along())
     if doubt == "step":
         case = replace(case, handover={"step": {"operation": "PUT"}})
-    answer = conclude(case, found, QUIET, ())
+    broken = ("explain.rule.es_down",) if doubt == "rule" else ()
+    answer = conclude(case, found, facts, (), broken=broken)
     assert answer["cause"] == ("unknown" if doubt else "none")
     assert bool(answer["why"]) is bool(doubt)
+    assert answer["confidence"] == (0.0 if doubt else 0.9)
+
+
+def test_a_clock_that_is_a_little_off_leaves_the_answer():
+    """Two seconds are said by preflight; they move no line out of its window."""
+    case = open_case("explain", source="example:placebo")
+    facts = replace(QUIET, apart=(Apart(whose="a worker", ahead_s=3.0, n=9),))
+    assert conclude(case, measure_case(case), facts, ())["cause"] == "none"
+
+
+def test_a_worker_with_a_wrong_clock_is_named_as_the_reason():
+    """The answer stays `unknown`, and says by how much the clock is off."""
+    why = conclude_example("clock_skew")["why"]
+    assert "ahead" in why
+    assert "90" in why
+
+
+def test_a_rule_that_breaks_is_one_error_and_no_pass(monkeypatch):
+    """The other rules are asked all the same; quiet or not, a broken rule is no health."""
+
+    def es_down(_):
+        raise ZeroDivisionError("no")
+
+    monkeypatch.setattr(decide, "RULES", (es_down, *decide.RULES[1:]))
+    for name, cause in (("es_429", "es_429"), ("placebo", "unknown")):
+        result = explain(open_case("explain", source=f"example:{name}"))
+        states = {f.check: f.state for f in result.verdict.findings}
+        assert states["explain.rule.es_down"] is State.ERROR
+        assert State.ERROR not in {s for c, s in states.items() if c != "explain.rule.es_down"}
+        assert result.conclusion["cause"] == cause
 
 
 def test_a_run_made_from_a_recording_can_be_opened_again(tmp_path):
@@ -90,6 +131,10 @@ def test_a_worker_that_falls_silent_is_not_watched():
     assert measure_case(case).watched
     half = case.window.start + (case.window.end - case.window.start) / 2
     assert not _watched(case.pull("processed").data.loc[:half], case)
+
+
+def conclude_example(name):
+    return explain(open_case("explain", source=f"example:{name}")).conclusion
 
 
 def _failing_all_along():

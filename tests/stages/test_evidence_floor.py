@@ -6,13 +6,13 @@ from dataclasses import replace
 
 import pytest
 
-from loomtriage.analysis.conclusion import Conclusion
+from loomtriage.analysis.causes.conclusion import Conclusion
 from loomtriage.case import open_case
 from loomtriage.model import State
 from loomtriage.stages.conclude import conclude, may_be_named
 from loomtriage.stages.legs import Leg, leg_findings, legs_of, unsound
 from loomtriage.stages.narrowing import measure_case
-from tests.analysis.test_causes import QUIET
+from tests.analysis.causes.test_causes import QUIET
 from tests.make import span, spans
 
 TWO, ONE = ("metrics", "logs"), ("metrics",)

@@ -12,7 +12,7 @@ from loomtriage.case import open_case
 from loomtriage.evidence import Links
 from loomtriage.model import Scope
 from loomtriage.report.links import allowed
-from loomtriage.stages.links import grafana_url, prometheus_url, search_url, trace_url
+from loomtriage.stages.links import grafana_url, prometheus_url, trace_url
 
 BASES = Links(
     prometheus="http://127.0.0.1:9090",
@@ -37,7 +37,6 @@ def every_url(case):
         prometheus_url(case, SCOPE),
         grafana_url(case, SCOPE),
         trace_url(case, "0" * 31 + "1"),
-        search_url(case, service="w", operation="PUT", attributes={"error": "true"}),
     )
 
 
@@ -48,9 +47,6 @@ def test_times_are_absolute(case):
     assert graph["g0.end_input"] == [case.window.end.strftime("%Y-%m-%d %H:%M:%S")]
     pane = json.loads(parse_qs(urlsplit(grafana_url(case, SCOPE)).query)["panes"][0])["triage"]
     assert pane["range"] == {"from": str(round(start * 1000)), "to": str(round(end * 1000))}
-    search = parse_qs(urlsplit(search_url(case, service="w", operation="PUT")).query)
-    assert int(search["end"][0]) == round(end * 1000) * 1000
-    assert int(search["start"][0]) == round(case.window.start.timestamp() * 1000) * 1000
 
 
 def test_the_scope_travels_escaped(case):
@@ -70,4 +66,4 @@ def test_the_report_would_link_each(case):
 def test_no_server_no_link(case):
     """Without base addresses there is nothing to click on."""
     bare = replace(case, evidence=replace(case.evidence, links=Links()))
-    assert every_url(bare) == ("", "", "", "")
+    assert every_url(bare) == ("", "", "")

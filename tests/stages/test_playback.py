@@ -11,7 +11,7 @@ from loomtriage.case import open_case
 from loomtriage.errors import BundleDamaged
 from loomtriage.evidence import examples
 from loomtriage.stages import PATH
-from tests.stages.whole import EXAMPLES, copy_example, triage
+from tests.stages.whole import EXAMPLES, copy_example, triage, verdict_of
 
 EXPECTED = {"es_down": "es_down", "placebo": "none"}
 
@@ -41,9 +41,9 @@ def test_an_example_gives_the_recorded_verdict(name, tmp_path):
     assert verdict["cause"] == EXPECTED[name]
 
 
-def test_the_scope_and_step_of_es_down(tmp_path):
+def test_the_scope_and_step_of_es_down():
     """Narrowed to five keys, located at the client call below the batch, proven by lines."""
-    verdict = triage("example:es_down", tmp_path)
+    verdict = verdict_of("example:es_down")
     assert verdict["scope"] == {
         "env": "sandbox",
         "projection": "search_index_to_elastic",
@@ -56,9 +56,9 @@ def test_the_scope_and_step_of_es_down(tmp_path):
     assert {e["kind"] for e in verdict["evidence"]} >= {"metric_delta", "trace", "log_line"}
 
 
-def test_evidence_resolves_in_the_recording(tmp_path):
+def test_evidence_resolves_in_the_recording():
     """Each trace id is a trace that was recorded, each hash a line that was."""
-    verdict = triage("example:es_down", tmp_path)
+    verdict = verdict_of("example:es_down")
     case = open_case("explain", source="example:es_down")
     traces = set(case.pull("spans").data["trace_id"])
     lines = set(case.pull("lines").data["sha256"])
@@ -95,4 +95,4 @@ def test_a_check_that_throws_is_an_error_and_not_a_pass():
 
 def test_the_stages_come_in_the_order_of_the_path():
     """Metrics narrow, traces locate, logs prove."""
-    assert PATH == ("preflight", "narrow", "locate", "explain")
+    assert PATH == ("preflight", "narrow", "locate", "explain", "retries", "close")

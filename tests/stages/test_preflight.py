@@ -8,7 +8,8 @@ from itertools import combinations
 import pandas as pd
 import pytest
 
-from loomtriage.analysis.increases import measure
+from loomtriage.analysis.apart import Apart
+from loomtriage.analysis.counters.increases import measure
 from loomtriage.case import open_case
 from loomtriage.contract.keys import CHRONICLE, SEARCH
 from loomtriage.contract.spans import ROW
@@ -209,29 +210,24 @@ def test_hidden_events_are_not_an_idle_worker():
 @pytest.mark.parametrize(
     ("skew", "state", "says"),
     [
-        ("", State.OK, "agree within 2 s"),
+        ("", State.NO_DATA, "No clock could be compared"),
         ("the server's clock is 7 s ahead of ours.", State.OK, "server is +7.0 s off"),
         ("the database's clock is 90 s behind ours.", State.WARN, "database is -90.0 s off"),
     ],
 )
 def test_clocks_are_measured_and_far_ones_warn(skew, state, says):
-    """More than two seconds is said, more than thirty is a warning."""
+    """More than two seconds is said, more than thirty is a warning, silence is no agreement."""
     frame = NOTHING.with_caveat(f"clock_skew: {skew}") if skew else NOTHING
-    (finding,) = clocks(lines(), pd.DataFrame({"id": [], "processed_at": []}), frame)
+    (finding,) = clocks((), frame)
     assert finding.state is state
     assert says in finding.says
 
 
-def test_the_clocks_of_database_and_worker_are_compared_by_the_rows_they_both_date():
-    """A row's end stands in the outbox and in a log line."""
-    told = lines(
-        *(line("x", fields={"outbox_event_id": f"e{i}", "result": "ok"}) for i in range(3))
-    )
-    done = [at(40 + 45) for _ in range(3)]
-    rows = pd.DataFrame({"id": ["e0", "e1", "e2"], "processed_at": done})
-    (finding,) = clocks(told, rows, NOTHING)
-    assert finding.state is State.WARN
-    assert finding.value == 45.0
+@pytest.mark.parametrize(("ahead", "state"), [(0.0, State.OK), (45.0, State.WARN)])
+def test_clocks_that_were_compared_agree_or_not(ahead, state):
+    """A number and how often it was taken stand behind the word "agree"."""
+    (finding,) = clocks((Apart(whose="w1", ahead_s=ahead, n=7),), NOTHING)
+    assert (finding.state, finding.value, finding.n) == (state, ahead, 7)
 
 
 @pytest.mark.parametrize(

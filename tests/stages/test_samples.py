@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.stages.whole import triage
+from tests.stages.whole import verdict_of
 
 SAMPLES = Path(__file__).parents[3] / "shared" / "samples" / "wordloom-v3"
 
@@ -34,12 +34,10 @@ WHY = {
 
 
 @pytest.mark.parametrize("scenario", sorted(ANSWERS))
-def test_a_real_run_gives_a_right_or_an_honest_answer(scenario, tmp_path):
+def test_a_real_run_gives_a_right_or_an_honest_answer(scenario):
     """The cause that the evidence carries, or `unknown` with the reason; never a wrong one."""
     for run in sorted((SAMPLES / scenario).iterdir()):
-        folder = tmp_path / run.name
-        folder.mkdir()
-        verdict = triage(f"labs:{run}", folder)
+        verdict = verdict_of(f"labs:{run}")
         assert verdict["cause"] in ANSWERS[scenario]
         assert verdict["state"] not in ("OK", "ERROR")
         assert verdict["missing"]
@@ -57,18 +55,18 @@ CONTAMINATED = {
 
 
 @pytest.mark.parametrize("scenario", sorted(CONTAMINATED))
-def test_a_contaminated_leg_is_named_with_what_is_in_it(scenario, tmp_path):
+def test_a_contaminated_leg_is_named_with_what_is_in_it(scenario):
     """Foreign traces, cut-off lists and counters that were not zero before are said aloud."""
     (run,) = (SAMPLES / scenario).iterdir()
-    findings = triage(f"labs:{run}", tmp_path)["findings"]
+    findings = verdict_of(f"labs:{run}")["findings"]
     legs = {f["check"].rsplit(".", 1)[-1] for f in findings if ".leg." in f["check"]}
     assert legs >= CONTAMINATED[scenario]
 
 
 @pytest.mark.parametrize("scenario", ["es_429_inject", "es_down_connect", "es_write_block_4xx"])
-def test_few_events_are_named_as_a_warning(scenario, tmp_path):
+def test_few_events_are_named_as_a_warning(scenario):
     """Below six rows a cause stands on agreement, and its state says so."""
     (run,) = (SAMPLES / scenario).iterdir()
-    verdict = triage(f"labs:{run}", tmp_path)
+    verdict = verdict_of(f"labs:{run}")
     cause = next(f for f in verdict["findings"] if f["check"] == "explain.cause")
     assert (verdict["state"], cause["state"]) == ("WARN", "WARN")

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Mapping
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from loomtriage.case import Case, open_case
 from loomtriage.evidence import Evidence
@@ -16,13 +19,20 @@ from loomtriage.stages import PATH, STAGES
 EXAMPLES = shipped("runbooks/examples")
 
 
+@cache
+def verdict_of(source: str, without: tuple[str, ...] = ()) -> Mapping[str, object]:
+    """`verdict.json` of a source that does not change, worked out once; it is only to be read."""
+    with TemporaryDirectory() as folder:
+        return triage(source, Path(folder), without=without)
+
+
 def triage(source: str, folder: Path, *, without: tuple[str, ...] = ()) -> dict[str, object]:
-    """`verdict.json` of a source, with some of its signals taken away."""
+    """`verdict.json` of a source, with some of its signals taken away; no chart is drawn."""
     case = blind(open_case("path", source=source, handover=str(folder)), without)
     sections = []
     for stage in PATH:
         opened = open_case(stage, source=source, handover=str(folder))
-        STAGES.get(stage, noun="stage")(blind(opened, without))
+        STAGES.get(stage, noun="stage")(replace(blind(opened, without), pictures=False))
         sections.append(read_section(folder, stage, None, seconds=0.0))
     return build_verdict(case, folder, tuple(sections))
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from loomtriage.analysis.folding import attempts_in_spans
-from loomtriage.analysis.outcomes import failing
+from loomtriage.analysis.counters.folding import attempts_in_spans
+from loomtriage.analysis.steps.outcomes import failing
 from loomtriage.contract.keys import read_key
 from loomtriage.contract.spans import BATCH
 

@@ -8,7 +8,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from loomtriage.analysis.increases import Increases
+from loomtriage.analysis.counters.increases import Increases
 from loomtriage.model import Window
 
 Floats: TypeAlias = np.ndarray[tuple[int], np.dtype[np.float64]]

@@ -9,7 +9,21 @@ import sys
 import typer
 from typer.exceptions import TyperException
 
-from loomtriage.cli import commands, doctor, drill, grade, lab, logs, pivot, publish
+from loomtriage.cli import (
+    closeout,
+    commands,
+    compare,
+    doctor,
+    drill,
+    grade,
+    incident,
+    lab,
+    logs,
+    pivot,
+    publish,
+    train,
+    watch,
+)
 from loomtriage.cli.terminal import fail
 from loomtriage.errors import Exit, TriageError
 
@@ -22,11 +36,16 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(commands.app)
+app.add_typer(compare.app)
 app.add_typer(drill.app)
 app.add_typer(doctor.app)
 app.add_typer(grade.app)
+app.add_typer(incident.app)
 app.add_typer(pivot.app)
 app.add_typer(publish.app)
+app.add_typer(train.app)
+app.add_typer(watch.app)
+app.add_typer(closeout.app, name="close-out")
 app.add_typer(lab.app, name="lab")
 app.add_typer(logs.app, name="logs")
 

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from threading import Thread
-from typing import IO, Annotated
+from typing import IO, TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,8 +16,14 @@ from loomtriage.cli.options import Json, Out, out_dir
 from loomtriage.cli.terminal import relative, say, show
 from loomtriage.errors import UsageError
 
+if TYPE_CHECKING:
+    from loomtriage.drills.session import Order
+
 app = typer.Typer()
 Names = Annotated[list[str] | None, typer.Argument(help="Ids of drills, or nothing with --all.")]
+Worker = Annotated[
+    str, typer.Option(help="Command of somebody else's worker, run in place of ours.")
+]
 Labs = Annotated[int, typer.Option(help="Labs side by side, each with its share.", min=1, max=8)]
 
 
@@ -28,6 +36,7 @@ def drill(  # noqa: PLR0913, PLR0917  (one parameter per documented option)
     labs: Labs = 1,
     lab: Annotated[str, typer.Option(help="Use this running lab instead of an own one.")] = "",
     inject: Annotated[bool, typer.Option(help="--no-inject: apply nothing, as a control.")] = True,
+    worker_cmd: Worker = "",
     example: Annotated[bool, typer.Option(help="Keep the run as the drill's example.")] = False,
     out: Out = "",
     as_json: Json = False,
@@ -36,16 +45,29 @@ def drill(  # noqa: PLR0913, PLR0917  (one parameter per documented option)
 
     Example: loomtriage drill es_down
     """
+    from loomtriage.drills.fault import Inject
+    from loomtriage.drills.session import Order
+
     chosen = _chosen(names or (), every=every)
-    if labs > 1 and lab:
-        raise UsageError("--labs and --lab exclude each other.", hint="Give one of them.")
+    if lab and (labs > 1 or worker_cmd):
+        raise UsageError(
+            "--lab excludes --labs and --worker-cmd.",
+            hint="A running lab is one, and has its worker: `loomtriage lab up --worker-cmd`.",
+        )
     if labs > 1 and len(chosen) > 1:
         options = [f"--seed={seed}", f"--repeat={repeat}", f"--out={out_dir(out)}"]
         options += ["--example"] * example + ["--json"] * as_json + ["--no-inject"] * (not inject)
+        options += [f"--worker-cmd={worker_cmd}"] * bool(worker_cmd)
         shares = [chosen[first::labs] for first in range(min(labs, len(chosen)))]
-        raise typer.Exit(_side_by_side(shares, options))
+        raise typer.Exit(side_by_side(shares, options))
+    order = Order(
+        lab_name=lab,
+        inject=Inject.REAL if inject else Inject.NOOP,
+        worker_cmd=tuple(shlex.split(worker_cmd)),
+        out=out_dir(out),
+    )
     codes = [
-        _perform(chosen, lab, seed=number, inject=inject, example=example, out=out, json=as_json)
+        _perform(chosen, replace(order, seed=number), example=example, json=as_json)
         for number in range(seed, seed + repeat)
     ]
     raise typer.Exit(max(codes))
@@ -61,25 +83,13 @@ def _chosen(names: Sequence[str], *, every: bool) -> tuple[str, ...]:
     return tuple(DRILLS) if every else tuple(names)
 
 
-def _perform(  # noqa: PLR0913  (the command's own options)
-    names: Sequence[str],
-    lab: str,
-    *,
-    seed: int,
-    inject: bool,
-    example: bool,
-    out: str,
-    json: bool,
-) -> int:
+def _perform(names: Sequence[str], order: Order, *, example: bool, json: bool) -> int:
     """Perform drills one after the other; the worst exit code."""
-    from loomtriage.drills.fault import Inject
-    from loomtriage.drills.session import Order, run_drills
+    from loomtriage.drills.session import run_drills
     from loomtriage.model import State
     from loomtriage.runner.folder import keep_as_example
     from loomtriage.settings import shipped
 
-    mode = Inject.REAL if inject else Inject.NOOP
-    order = Order(lab_name=lab, seed=seed, inject=mode, out=out_dir(out))
     codes = []
     for done in run_drills(names, order, say=say):
         show(done.folder, done.verdict, as_json=json, drill=done.result.as_json())
@@ -90,7 +100,7 @@ def _perform(  # noqa: PLR0913  (the command's own options)
     return max(codes)
 
 
-def _side_by_side(shares: Sequence[Sequence[str]], options: Sequence[str]) -> int:
+def side_by_side(shares: Sequence[Sequence[str]], options: Sequence[str]) -> int:
     """Each share in a process and a lab of its own; every line says which; the worst exit code."""
     from loomtriage.drills.signals import exit_on_signals
 

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
 
+from loomtriage.cli import alert_demo
 from loomtriage.cli.options import Name, Ports, lab_root
 from loomtriage.cli.terminal import say
 from loomtriage.errors import Exit, UsageError
 
 app = typer.Typer(help="The embedded lab.", no_args_is_help=True, rich_markup_mode=None)
+app.add_typer(alert_demo.app)
 
 
 @app.command("up")
-def lab_up(
+def lab_up(  # noqa: PLR0913, PLR0917  (one parameter per documented option)
     name: Name = "default",
     ports: Ports = "fixed",
     load: Annotated[
@@ -22,6 +25,12 @@ def lab_up(
     ] = 5.0,
     worker_cmd: Annotated[
         str, typer.Option(help="Command that runs in place of the lab's own search worker.")
+    ] = "",
+    webhook: Annotated[
+        str, typer.Option(help="Address that an Alertmanager tells of the lab's alerts.")
+    ] = "",
+    webhook_token: Annotated[
+        str, typer.Option(help="File with the token that it shows there.")
     ] = "",
 ) -> None:
     """Start the lab and wait until everything answers.
@@ -31,6 +40,7 @@ def lab_up(
     import shlex
 
     from loomtriage import lab
+    from loomtriage.lab.supervisor.plan import Webhook
 
     if ports not in ("fixed", "auto"):
         raise UsageError(
@@ -44,7 +54,9 @@ def lab_up(
             f"The worker command cannot be read: {error}.", hint="Close its quotes."
         ) from None
     root = lab_root(name)
-    state = lab.up(root, ports=chosen, say=say, load_per_s=load, worker_cmd=command)
+    token = str(Path(webhook_token).expanduser().absolute()) if webhook_token else ""
+    told = Webhook(url=webhook, token_file=token) if webhook else None
+    state = lab.up(root, ports=chosen, say=say, load_per_s=load, worker_cmd=command, webhook=told)
     for service, port in sorted(state.ports.items()):
         print(f"{service:<16}127.0.0.1:{port}")
     print(f"Triage it with: loomtriage path --source lab:{name} --last 1m")

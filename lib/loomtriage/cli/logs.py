@@ -37,7 +37,7 @@ def count(  # noqa: PLR0913, PLR0917  (one parameter per documented option)
     Example: loomtriage logs count worker.jsonl --by reason
     """
     from loomtriage.model import Window
-    from loomtriage.sources.log_counts import counts
+    from loomtriage.sources.lines.counts import counts
 
     given = parameters_of(last=last, start=start, end=end)
     window = Window.parse(given["start"], given["end"]) if any(given.values()) else None
@@ -81,7 +81,7 @@ def find(
     Example: loomtriage logs find worker.jsonl 4bf92f3577b34da6a3ce929d0e0e4736 --key trace_id
     """
     from loomtriage.settings import settings
-    from loomtriage.sources.log_lookup import index_files, lookup
+    from loomtriage.sources.lines.lookup import index_files, lookup
 
     paths = _paths(files)
     cache = settings().home_dir() / "log-indices" if index else None

@@ -17,7 +17,7 @@ def publish(
         bool, typer.Option("--check", help="Write nothing; fail when a file would change.")
     ] = False,
 ) -> None:
-    """Write drill notebooks and the runbook catalogue from the drill book.
+    """Write drill notebooks, runbooks, alert rules, dashboard and their pages.
 
     Example: loomtriage publish --check
     """
@@ -37,4 +37,4 @@ def publish(
     if drifted:
         print("Run: loomtriage publish")
         raise typer.Exit(int(Exit.BAD))
-    print(f"OK: {len(wanted)} published files as the book and the notebooks have it.")
+    print(f"OK: {len(wanted)} published files as contract, drill book and notebooks have it.")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -26,6 +27,7 @@ class Action(StrEnum):
     FIX_CODE = "fix_code"
     REPLAY = "replay"
     RESTART = "restart"
+    DROP = "drop"
     NOTHING = "nothing"
 
 
@@ -165,6 +167,16 @@ REASONS: tuple[Reason, ...] = (
 
 BY_NAME: Mapping[str, Reason] = MappingProxyType({reason.name: reason for reason in REASONS})
 
+MOST_REPLAYS = 3
+"""A row that was replayed so often and failed again is not a case for one more replay."""
+
+_STATUS = re.compile(r"(?:'|\bHTTP |\bstatus[ =:]{1,2})([1-5]\d\d)\b", re.IGNORECASE)
+_MAPPING = (
+    "document_parsing_exception",
+    "mapper_parsing_exception",
+    "strict_dynamic_mapping_exception",
+)
+
 SUMMARIES = frozenset({"mixed", "unknown"})
 """What a batch says in place of a reason when its rows differ, or when it was cut short."""
 
@@ -197,3 +209,20 @@ def canonical(name: str, *, status: int | None = None) -> str:
 def is_known(name: str) -> bool:
     """Whether the enum has this canonical name."""
     return name in BY_NAME
+
+
+def stored_reason(name: str, error: str) -> str:
+    """The canonical reason of an outbox row from what it stores; empty when it names none."""
+    if not name or (name in BY_NAME and name != "es_4xx"):
+        return name
+    return canonical(name, status=_status_in(error))
+
+
+def _status_in(error: str) -> int | None:
+    """HTTP status that an error text names, or that its Elasticsearch type stands for."""
+    if any(name in error for name in _MAPPING):
+        return 400
+    if "cluster_block_exception" in error:
+        return 403
+    found = _STATUS.search(error)
+    return int(found[1]) if found else None

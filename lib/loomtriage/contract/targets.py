@@ -65,9 +65,44 @@ BY_PORT: Mapping[int, Target] = MappingProxyType(
 )
 """The documented ports; a lab on free ports is told by its jobs."""
 
+DRILL_JOB = "wordloom-drill"
+"""Job of workers that are up only while a drill runs; no alert misses them."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScrapeJob:
+    """One job of Prometheus; every port belongs to one job, and so to one environment.
+
+    Attributes:
+        job: its name.
+        env, component: the static labels of its series.
+        ports: on the host where the application runs.
+    """
+
+    job: str
+    env: str
+    component: str
+    ports: tuple[int, ...]
+
+
+SCRAPED: tuple[ScrapeJob, ...] = (
+    ScrapeJob(job="wordloom-api-dev", env="dev", component="api", ports=(8000, 30001)),
+    ScrapeJob(job="wordloom-worker-dev", env="dev", component="worker", ports=(9108, 9110)),
+    ScrapeJob(job="wordloom-api-test", env="test", component="api", ports=(30011,)),
+    ScrapeJob(job="wordloom-worker-test", env="test", component="worker", ports=(9109,)),
+    ScrapeJob(
+        job=DRILL_JOB,
+        env="drill",
+        component="worker",
+        ports=(9126, 9127, 9129, 19110, 19111, 19128, 19129, 19130),
+    ),
+)
+
 
 def target_of(*, job: str, component: str, instance: str) -> Target:
     """The process behind a target: by its documented port, else by job and component."""
+    if job == DRILL_JOB:
+        return _DRILL
     known = BY_PORT.get(port_of(instance))
     if known is not None:
         return known

@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from loomtriage.drills.faults.http import connect_error, proxy_state
@@ -16,6 +15,7 @@ from loomtriage.drills.loopback import ask, ask_json
 from loomtriage.drills.record import canonical
 from loomtriage.drills.rows import count_rows, read_marks
 from loomtriage.errors import TriageError
+from loomtriage.lab.alive import Kernel, kernel_state
 from loomtriage.lab.services import status
 from loomtriage.lab.state import INDEX
 
@@ -67,22 +67,10 @@ def take_digest(lab: LabState) -> LabDigest:
     return LabDigest(parts=parts)
 
 
-def process_state(pid: int) -> str:
-    """`running`, `stopped`, `gone`, or `unknown` where the system does not tell."""
-    if not Path("/proc/self").exists():
-        return "unknown"
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text(errors="replace")
-    except OSError:
-        return "gone"
-    letter = stat.rpartition(")")[2].split()[0]
-    return {"T": "stopped", "t": "stopped", "Z": "gone", "X": "gone"}.get(letter, "running")
-
-
 def worker_process(lab: LabState) -> str:
-    """State of the worker's process, as `process_state` tells it."""
+    """What the kernel says of the worker's process, see `lab.alive.Kernel`."""
     found = [service.pid for service in status(lab.root) if service.name == "worker"]
-    return process_state(found[0]) if found and found[0] else "gone"
+    return str(kernel_state(found[0]) if found and found[0] else Kernel.GONE)
 
 
 def _proxy(lab: LabState) -> dict[str, object]:

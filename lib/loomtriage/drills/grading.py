@@ -10,6 +10,7 @@ from pathlib import Path
 
 from loomtriage.contract.causes import CAUSES
 from loomtriage.drills.book import DRILLS
+from loomtriage.drills.cross import cross_table
 from loomtriage.drills.result import INVALID, RESULT_FILE
 from loomtriage.errors import BundleDamaged
 from loomtriage.model import State
@@ -30,6 +31,7 @@ class Round:
         answer: the cause that the triage gave, empty when it was never asked.
         is_valid: whether the drill proved its fault; others are counted, and not graded.
         is_placed: whether the triage's scope agrees with the drill's.
+        fits: drills whose expectations were met, see `cross`.
     """
 
     drill: str
@@ -38,6 +40,7 @@ class Round:
     answer: str
     is_valid: bool
     is_placed: bool
+    fits: tuple[str, ...] = ()
 
     @property
     def is_right(self) -> bool:
@@ -127,6 +130,15 @@ class Board:
             rows=tuple(rows),
         )
 
+    def cross(self) -> Table:
+        """Whose expectations each drill met: its own in every round, others' in any."""
+        met = {}
+        for name in {one.drill for one in self.rounds}:
+            fits: list[set[str]] = [set(one.fits) for one in self.rounds if one.drill == name]
+            always, ever = set.intersection(*fits), set.union(*fits)
+            met[name] = [one for one in DRILLS if one in (always if one == name else ever)]
+        return cross_table(met)
+
     def as_json(self) -> dict[str, object]:
         """Counts and rounds, for machines."""
         return {
@@ -178,6 +190,7 @@ def _round(file: Path) -> Round:
             answer=answer,
             is_valid=bool(answer) and not broken and not result["says"].startswith(INVALID),
             is_placed=grades.get("drill.scope") == State.OK,
+            fits=tuple(str(name) for name in result.get("fits", ())),
         )
     except (KeyError, TypeError, ValueError, AttributeError):
         raise BundleDamaged(

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from prometheus_client.parser import text_string_to_metric_families
@@ -24,6 +25,10 @@ Series = tuple[str, tuple[tuple[str, str], ...]]
 WORKER, API = "worker", "api"
 BESIDE = ("worker_2", "chronicle")
 """Processes that a lab may have beside them; one that is off is not missing."""
+PROCESSES: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {keys.SEARCH: (WORKER, "worker_2"), keys.CHRONICLE: ("chronicle",)}
+)
+"""Which of them work for a projection."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +47,15 @@ class Reading:
     families: Mapping[str, frozenset[str]]
     missing: Mapping[str, str] = field(default_factory=dict)
 
+    def exposes(self, name: str, *, projection: str = "") -> bool:
+        """Whether a process of that projection, or any, exposes that metric."""
+        of = PROCESSES.get(keys.canonical_projection(projection), ())
+        return any(
+            _family(name) in families
+            for process, families in self.families.items()
+            if process in of or not of
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Span:
@@ -55,17 +69,10 @@ class Span:
         """Time between the readings."""
         return (self.after.at - self.before.at).total_seconds()
 
-    def exposed(self, name: str) -> bool:
-        """Whether some process exposes that metric in both readings."""
-        return all(
-            any(_family(name) in families for families in reading.families.values())
-            for reading in (self.before, self.after)
-        )
-
     def increase(self, name: str, labels: Mapping[str, str]) -> float:
         """Increase of a counter over all series with these labels, safe against restarts.
 
-        An absent series counts as 0: `exposed` tells whether that may be said.
+        An absent series counts as 0: `Reading.exposes` tells whether that may be said.
         """
         total = 0.0
         for process, series, value in _select(self.after, name, labels):

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from loomtriage.drills.alerts import hear_alerts
 from loomtriage.drills.clock import ClockMark
 from loomtriage.drills.digest import LabDigest
 from loomtriage.drills.drill import Drill
@@ -80,6 +81,7 @@ def perform(  # noqa: PLR0913  (the one entry; each argument is one thing a call
     inject: Inject = Inject.REAL,
     owns_lab: bool = False,
     abort_if: Callable[[], str] = str,
+    is_blind: bool = False,
 ) -> DrillResult:
     """Perform a drill and write `drill.json` into the folder.
 
@@ -92,6 +94,7 @@ def perform(  # noqa: PLR0913  (the one entry; each argument is one thing a call
     setup = Setup(
         drill=drill, lab=lab, journal=journal, folder=folder, say=say, triage=triage, seed=seed,
         times=times or Times(), inject=inject, owns_lab=owns_lab, abort_if=abort_if,
+        is_blind=is_blind,
     )  # fmt: skip
     with ExitStack() as held:
         signals = held.enter_context(Signals().caught())
@@ -266,6 +269,8 @@ def _result(setup: Setup, show: Performance, course: _Course, restored: Finding)
     state, says = conclude(findings, invalid=invalid, restored=restored, interrupted=interrupted)
     if show.signals.deferred:
         show.notes.append(f"{show.signals.deferred} more signal(s) waited until all was restored.")
+    alerts, unknown = hear_alerts(setup.lab, show.phases)
+    show.notes += unknown
     return DrillResult(
         id=setup.drill.id, title=setup.drill.title, state=state, says=says,
         expectations=(*findings, restored), witness=tuple(show.witness),
@@ -273,7 +278,7 @@ def _result(setup: Setup, show: Performance, course: _Course, restored: Finding)
         start_digest=show.start.sha256 if show.start else "",
         end_digest=show.end.sha256 if show.end else "",
         phases=tuple(show.phases), notes=tuple(show.notes), triage=show.answer,
-        seed=setup.seed, interrupted=interrupted,
+        seed=setup.seed, interrupted=interrupted, fits=show.fits, alerts=alerts,
     )  # fmt: skip
 
 

@@ -7,14 +7,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from functools import partial
 
 from loomtriage.contract.keys import OUTBOX_TABLES
 from loomtriage.drills.aftermath import come_to_rest, compare
 from loomtriage.drills.clock import ClockMark
+from loomtriage.drills.cross import fits
 from loomtriage.drills.digest import LabDigest, take_digest
 from loomtriage.drills.effects import check_effects
-from loomtriage.drills.expect import Expectation, Observed
+from loomtriage.drills.expect import Observed
 from loomtriage.drills.fault import Checked, Inject, Noop, Placebo
 from loomtriage.drills.faults.worker import dress
 from loomtriage.drills.guards import (
@@ -54,6 +54,7 @@ class Performance:
         self.witness: list[str] = []
         self.notes: list[str] = [setup.drill.told()]
         self.findings: list[Finding] = []
+        self.fits: tuple[str, ...] = ()
         self.phases: list[Phase] = []
         self.answer: TriageAnswer | None = None
         self.start: LabDigest | None = None
@@ -111,7 +112,7 @@ class Performance:
         """Choose the fault's id and say all that its revert needs."""
         real = self.setup.drill.fault.bind(self.setup.lab, fault_id=secrets.token_hex(8))
         self.fault = Checked(Noop(real) if self.setup.inject is Inject.NOOP else real)
-        if not (self.fault.is_leased or self.idle):
+        if self.setup.is_blind or not (self.fault.is_leased or self.idle):
             self._keeper = Keeper()
             self._keeper.guard(self.setup.lab, self.fault.planned)
         return {"undo": self.fault.planned.as_json()}
@@ -233,10 +234,12 @@ class Performance:
         if baseline is None or fault is None:
             return tuple(self.findings)
         observed = Observed(baseline=baseline, fault=fault)
+        self.fits = fits(observed)
         found: list[Finding] = []
         for expectation in self.setup.drill.expect:
             found += check_safely(
-                f"drill.{expectation.name}", partial(_checked, expectation, observed)
+                f"drill.{expectation.name}",
+                lambda: (expectation.check(observed),),  # noqa: B023  (it is called at once)
             )
         if self.answer is not None:
             found += grade(self.answer, self.setup.drill)
@@ -292,7 +295,3 @@ class Performance:
                 self.signals.wait(min(rest, 0.25))
         if alarm is not None:
             raise_alarm(alarm)
-
-
-def _checked(expectation: Expectation, observed: Observed) -> tuple[Finding, ...]:
-    return (expectation.check(observed),)

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from loomtriage.drills.alerts import AlertSeen
 from loomtriage.drills.drill import Drill
 from loomtriage.errors import Exit
 from loomtriage.model import Finding, Scope, State
@@ -24,13 +25,18 @@ RESULT_FILE = "drill.json"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TriageAnswer:
-    """What the triage said; it was given two windows and nothing else."""
+    """What the triage said; it was given two windows and nothing else.
+
+    Attributes:
+        missing: signals that it had to do without.
+    """
 
     cause: str
     state: State
     scope: Scope = field(default_factory=Scope)
     step: Mapping[str, str] = field(default_factory=dict)
     headline: str = ""
+    missing: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, object]:
         """The form that a drill's result keeps."""
@@ -40,6 +46,7 @@ class TriageAnswer:
             "scope": self.scope.as_json(),
             "step": dict(self.step),
             "headline": self.headline,
+            "missing": list(self.missing),
         }
 
 
@@ -62,6 +69,8 @@ class DrillResult:
         restored: whether the lab is what it was.
         start_digest, end_digest: SHA-256 over the lab at rest, empty where it was not taken.
         interrupted: name of the Unix signal that ended it early, empty if none.
+        fits: drills whose expectations were met, see `cross`.
+        alerts: what Prometheus' own rules said between apply and revert.
     """
 
     id: str
@@ -78,6 +87,8 @@ class DrillResult:
     triage: TriageAnswer | None = None
     seed: int = 0
     interrupted: str = ""
+    fits: tuple[str, ...] = ()
+    alerts: tuple[AlertSeen, ...] = ()
 
     @property
     def exit_code(self) -> Exit:
@@ -108,6 +119,8 @@ class DrillResult:
             "triage": self.triage.as_json() if self.triage else None,
             "seed": self.seed,
             "interrupted": self.interrupted,
+            "fits": list(self.fits),
+            "alerts": [alert.as_json() for alert in self.alerts],
         }
 
 
@@ -144,8 +157,12 @@ def grade(answer: TriageAnswer, drill: Drill) -> tuple[Finding, ...]:
     says = f"The triage says {answer.cause!r}; the drill's cause is {drill.cause!r}."
     named = Finding(check="drill.triage", state=State.OK, says=says)
     if answer.cause not in (drill.cause, *drill.accept):
-        is_thin = answer.cause == "unknown" and answer.state is State.NO_DATA
-        return (replace(named, state=State.NO_DATA if is_thin else State.BAD),)
+        is_thin = answer.cause == "unknown" and (
+            answer.state is State.NO_DATA or bool(answer.missing)
+        )
+        if is_thin:
+            says += f" It had no {' and no '.join(answer.missing) or 'data'}."
+        return (replace(named, says=says, state=State.NO_DATA if is_thin else State.BAD),)
     wanted = {key: value for key, value in drill.scope.as_json().items() if value}
     found = answer.scope.as_json()
     wrong = [f"{key}={found.get(key) or 'any'}" for key in wanted if found.get(key) != wanted[key]]

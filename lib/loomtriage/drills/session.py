@@ -13,6 +13,7 @@ from pathlib import Path
 
 from loomtriage import lab as labs
 from loomtriage.case import open_case
+from loomtriage.drills.alerts import first_moments
 from loomtriage.drills.book import DRILLS
 from loomtriage.drills.drill import Drill
 from loomtriage.drills.fault import Inject
@@ -25,7 +26,7 @@ from loomtriage.drills.signals import exit_on_signals
 from loomtriage.evidence import check_lab_name
 from loomtriage.handover import before, read_handover
 from loomtriage.lab.state import LabState, read_state
-from loomtriage.model import Scope, State, Window
+from loomtriage.model import Scope, Signal, State, Window
 from loomtriage.model.window import iso, parse_instant
 from loomtriage.runner.execute import Kernel, warm_kernel
 from loomtriage.runner.folder import Staging, staging, windows_json
@@ -58,12 +59,14 @@ class Order:
         lab_name: a running lab to use, empty for one of their own.
         seed: draws load, onset, variant and numbers of every drill.
         inject: whether faults really act.
+        worker_cmd: somebody else's worker for a lab of their own, empty for ours.
         out: folder that receives the run folders.
     """
 
     lab_name: str = ""
     seed: int = 0
     inject: Inject = Inject.REAL
+    worker_cmd: tuple[str, ...] = ()
     out: Path
 
 
@@ -81,7 +84,7 @@ def run_drills(names: Sequence[str], order: Order, *, say: Say) -> Iterator[Sess
     sweep_leftovers(order.out)
     left = list(drills)
     while left:
-        with _lab(order.lab_name, say) as (state, owned), warm_kernel() as kernel:
+        with lab_of(order, say) as (state, owned), warm_kernel() as kernel:
             while left:
                 drill = left.pop(0)
                 say(f"Drill {len(drills) - len(left)} of {len(drills)}.")
@@ -131,7 +134,8 @@ def _one(drill: Drill, order: Order, *, place: _Place, say: Say) -> Session:
 def _with_latency(folder: Staging, result: DrillResult) -> dict[str, object]:
     """The result as the report shows it, with the moments at which each signal saw the fault."""
     drill = result.as_json()
-    moments = measure_latency(drill, before(read_handover(folder.path), ""))
+    left = {**before(read_handover(folder.path), ""), **first_moments(result.alerts)}
+    moments = measure_latency(drill, left)
     return {**drill, "latency": [moment.as_json() for moment in moments]}
 
 
@@ -177,19 +181,29 @@ class _Blind:
             scope=Scope(**scope) if isinstance(scope, dict) else Scope(),
             step=step if isinstance(step, dict) else {},
             headline=str(verdict["headline"]),
+            missing=_missing(verdict),
         )
 
 
+def _missing(verdict: Mapping[str, object]) -> tuple[str, ...]:
+    told = verdict["missing"]
+    signals = [str(one.get("signal", "")) for one in told] if isinstance(told, list) else []
+    return tuple(sorted({name for name in signals if name in set(Signal)}))
+
+
 @contextmanager
-def _lab(name: str, say: Say) -> Iterator[tuple[LabState, bool]]:
+def lab_of(order: Order, say: Say) -> Iterator[tuple[LabState, bool]]:
     """The running lab of that name, or a new one with a random name, taken down at the end."""
     root = settings().home_dir() / "labs"
-    if name:
-        yield read_state(root / check_lab_name(name)), False
+    if order.lab_name:
+        yield read_state(root / check_lab_name(order.lab_name)), False
         return
     own = root / secrets.token_hex(4)
     try:
-        yield labs.up(own, ports="auto", say=say, owner_pid=os.getpid()), True
+        yield (
+            labs.up(own, ports="auto", say=say, owner_pid=os.getpid(), worker_cmd=order.worker_cmd),
+            True,
+        )
     finally:
         labs.down(own, say=say)
         # What counts is in the run folder and the fault journal; data and logs are 50 MB a drill.

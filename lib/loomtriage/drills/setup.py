@@ -59,6 +59,8 @@ class Setup:
         inject: whether apply really acts.
         owns_lab: whether the lab was started for this drill, so that `recover` may take it down.
         abort_if: one more reason to abort, asked by the abort evaluator; empty while all is well.
+        is_blind: whether nobody may see from the processes which kind of fault stands: every one
+            gets a keeper then, needed or not.
     """
 
     drill: Drill
@@ -72,6 +74,7 @@ class Setup:
     inject: Inject = Inject.REAL
     owns_lab: bool = False
     abort_if: Callable[[], str] = str
+    is_blind: bool = False
 
     @property
     def load_seed(self) -> int:

@@ -6,17 +6,13 @@ started with. The supervisor carries the orders out; nothing that it was told lo
 
 from __future__ import annotations
 
-import os
-import resource
-import signal
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from loomtriage.errors import SourceUnavailable, TriageError, UsageError
-from loomtriage.lab.alive import Kernel, is_same
+from loomtriage.errors import TriageError, UsageError
+from loomtriage.lab.alive import Kernel
 from loomtriage.lab.control_line import NO_ENV, Phase, Process, ask
 from loomtriage.lab.services import last_lines
 
@@ -126,19 +122,6 @@ def strayed(lab: LabState) -> tuple[str, ...]:
     )
 
 
-def send_signal(lab: LabState, service: str, number: signal.Signals) -> Process:
-    """Send a signal to all processes of a service, and to no others.
-
-    Raises:
-        SourceUnavailable: the supervisor does not answer, or the service does not run.
-        UsageError: the lab has no such service.
-    """
-    pid = _running(lab, service)
-    with suppress(ProcessLookupError):
-        os.killpg(pid, number)
-    return process_of(lab, service)
-
-
 def skewed(skew_s: float) -> Mapping[str, str]:
     """Variables that shift the wall clock of a Python service, ours or not, and of no other.
 
@@ -147,43 +130,6 @@ def skewed(skew_s: float) -> Mapping[str, str]:
     """
     folder = Path(__file__).with_name("skew")
     return {"PYTHONPATH": str(folder), "LAB_CLOCK_SKEW_S": f"{skew_s:g}"}
-
-
-def cap_files(lab: LabState, service: str, *, cap_bytes: int | None) -> Process:
-    """Let no file that a service writes grow beyond a size, as on a full disk; None lifts it.
-
-    Its log is a file; sockets are none. Python gets EFBIG for the write and goes on. Processes
-    that it starts later inherit the cap, running ones keep theirs.
-
-    Raises:
-        SourceUnavailable: the supervisor does not answer, or the service does not run.
-        UsageError: the lab has no such service.
-    """
-    found = _running(lab, service)
-    hard = resource.prlimit(found, resource.RLIMIT_FSIZE)[1]
-    soft = hard if cap_bytes is None else cap_bytes
-    resource.prlimit(found, resource.RLIMIT_FSIZE, (soft, hard))
-    return process_of(lab, service)
-
-
-def file_cap(lab: LabState, service: str) -> int | None:
-    """The cap of `cap_files` in bytes, None when there is none.
-
-    Raises:
-        SourceUnavailable, UsageError: as of `cap_files`.
-    """
-    soft, hard = resource.prlimit(_running(lab, service), resource.RLIMIT_FSIZE)
-    return None if soft == hard else soft
-
-
-def _running(lab: LabState, service: str) -> int:
-    found = process_of(lab, service)
-    if found.pid is None or not is_same(found.pid, found.mark):
-        raise SourceUnavailable(
-            f"The service {service} does not run.",
-            hint="Look at `loomtriage lab status`.",
-        )
-    return found.pid
 
 
 def wait_ready(lab: LabState, service: str, *, wait_s: float = READY_S) -> Process:

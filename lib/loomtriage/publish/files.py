@@ -7,10 +7,16 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
+from loomtriage.contract.alerts import ALERTS
 from loomtriage.drills.book import DRILLS
 from loomtriage.drills.drill import Drill
 from loomtriage.errors import UsageError
+from loomtriage.publish.alert_pages import alert_page, alerts_reference
+from loomtriage.publish.dashboard import dashboard_json
+from loomtriage.publish.dashboard_page import dashboard_page
 from loomtriage.publish.drill_notebook import drill_notebook, story_of
+from loomtriage.publish.monitoring import lab_rules_file, prometheus_file, rules_file
+from loomtriage.publish.registry import registry_file
 from loomtriage.publish.runbooks import runbooks_page
 from loomtriage.settings import shipped
 from loomtriage.sources.manifest import NAME as MANIFEST
@@ -18,6 +24,12 @@ from loomtriage.sources.manifest import NAME as MANIFEST
 NOTEBOOKS = "notebooks"
 DRILL_NOTEBOOKS = "notebooks/drills"
 RUNBOOKS = "runbooks/README.md"
+ALERT_PAGES = "runbooks/alerts"
+DASHBOARDS = "docker/grafana/dashboards"
+PROMETHEUS = "docker/prometheus"
+REFERENCE = "docs/reference"
+WHOLE = {DRILL_NOTEBOOKS: "drill of the book", ALERT_PAGES: "alert", DASHBOARDS: "list of panels"}
+"""Folders that hold nothing else than what is published into them, and what publishes it."""
 EXAMPLES = "runbooks/examples"
 
 
@@ -66,7 +78,25 @@ def published(root: Path, drills: Mapping[str, Drill] | None = None) -> dict[str
     }
     stages = sorted((root / NOTEBOOKS).glob("*.ipynb"))
     examples = [path.parent.name for path in (root / EXAMPLES).glob(f"*/{MANIFEST}")]
-    return {**pages, RUNBOOKS: runbooks_page(stages, known, examples=examples)}
+    return {
+        **pages,
+        RUNBOOKS: runbooks_page(stages, known, examples=examples),
+        **_monitoring(known),
+    }
+
+
+def _monitoring(drills: Mapping[str, Drill]) -> dict[str, str]:
+    """What the monitoring stack and its readers are given."""
+    return {
+        **{alert.page: alert_page(alert, drills) for alert in ALERTS},
+        f"{PROMETHEUS}/prometheus.yml": prometheus_file(),
+        f"{PROMETHEUS}/rules.yml": rules_file(),
+        f"{PROMETHEUS}/lab-rules.yml": lab_rules_file(),
+        f"{DASHBOARDS}/wordloom.json": dashboard_json(),
+        f"{REFERENCE}/alerts.md": alerts_reference(drills),
+        f"{REFERENCE}/dashboard.md": dashboard_page(),
+        f"{REFERENCE}/registry/wordloom.yaml": registry_file(),
+    }
 
 
 def drift(root: Path, wanted: Mapping[str, str]) -> tuple[Drift, ...]:
@@ -76,24 +106,24 @@ def drift(root: Path, wanted: Mapping[str, str]) -> tuple[Drift, ...]:
         for path, text in wanted.items()
         if (says := _differs(root / path, text))
     ]
-    there = (path.relative_to(root).as_posix() for path in (root / DRILL_NOTEBOOKS).glob("*"))
     found += [
-        Drift(path=path, says="no drill of the book publishes it")
-        for path in there
+        Drift(path=path, says=f"no {source} publishes it")
+        for folder, source in WHOLE.items()
+        for path in (one.relative_to(root).as_posix() for one in (root / folder).glob("*"))
         if path not in wanted and not Path(path).name.startswith(".")
     ]
     return tuple(sorted(found, key=lambda one: one.path))
 
 
 def publish(root: Path, wanted: Mapping[str, str]) -> tuple[str, ...]:
-    """Write what drifted, and take away drill notebooks whose drill is gone; the paths."""
+    """Write what drifted, and take away what nothing publishes any more; the paths."""
     changed = drift(root, wanted)
     for one in changed:
         path = root / one.path
         if one.path in wanted:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(wanted[one.path], encoding="utf-8", newline="\n")
-        elif path.suffix == ".ipynb":
+        elif path.suffix in {".ipynb", ".json", ".md"}:
             path.unlink()
     return tuple(one.path for one in changed)
 

@@ -1,4 +1,4 @@
-"""How does a drawing become two small pictures, light and dark, without ever raising?"""
+"""How does a drawing become one small picture without ever raising?"""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ LOG = logging.getLogger(__name__)
 WIDTH_IN = 28 / 3
 """1120 pixels at the style's 120 dots per inch: the page's own width, so that nothing is scaled."""
 MAX_HEIGHT_IN = 14.0
-COLORS = 96
+COLORS = 24
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ink:
-    """Colours that mean something, one set per background.
+    """Colours that mean something; a page turns them round on dark screens.
 
     Attributes:
         incident: fill of the incident window.
@@ -46,7 +46,7 @@ class Ink:
     paper: str
 
 
-LIGHT = Ink(
+INK = Ink(
     incident="#fbe8dc",
     baseline="#f1f4f7",
     error="#b3261e",
@@ -54,51 +54,39 @@ LIGHT = Ink(
     muted="#59636e",
     paper="#ffffff",
 )
-DARK = Ink(
-    incident="#3a271c",
-    baseline="#1f262d",
-    error="#ff8a80",
-    calm="#6ca6d6",
-    muted="#a3adb8",
-    paper="#15191e",
-)
 
 Draw = Callable[[Ink], "Figure"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chart:
-    """One chart as two pictures.
+    """One chart as a picture.
 
     Attributes:
         id: stable id, unique in a page.
         title: what the chart answers.
         alt: what it shows, for who cannot see it.
-        light_png: picture for light screens and paper; empty when it was not drawn.
-        dark_png: picture for dark screens.
+        png: the picture, on white; empty when it was not drawn.
         note: what was left out, or why nothing was drawn.
     """
 
     id: str
     title: str
     alt: str
-    light_png: bytes = field(repr=False)
-    dark_png: bytes = field(repr=False)
+    png: bytes = field(repr=False)
     note: str = ""
 
     def _repr_png_(self) -> bytes | None:
-        return self.light_png or None
+        return self.png or None
 
 
 def drawn(id: str, *, title: str, alt: str, draw: Draw, note: str = "") -> Chart:  # noqa: A002  # an id is an id
-    """Draw on both backgrounds."""
-    light, dark = (_png(draw, ink) for ink in (LIGHT, DARK))
+    """The chart that `draw` makes of its ink."""
     return Chart(
         id=id,
         title=text(title, limit=300),
         alt=text(alt),
-        light_png=light,
-        dark_png=dark,
+        png=_png(draw),
         note=text(note),
     )
 
@@ -106,7 +94,7 @@ def drawn(id: str, *, title: str, alt: str, draw: Draw, note: str = "") -> Chart
 def nothing(id: str, *, title: str, why: str) -> Chart:  # noqa: A002  # an id is an id
     """The chart of which there is nothing to draw; `why` says what would make it appear."""
     shown = text(title, limit=300)
-    return Chart(id=id, title=shown, alt=shown, light_png=b"", dark_png=b"", note=text(why))
+    return Chart(id=id, title=shown, alt=shown, png=b"", note=text(why))
 
 
 def guarded(id: str, *, title: str, make: Callable[[], Chart]) -> Chart:  # noqa: A002  # an id is an id
@@ -126,14 +114,14 @@ def new_figure(height_in: float) -> Figure:
     return Figure(figsize=(WIDTH_IN, min(height_in, MAX_HEIGHT_IN)))
 
 
-def _png(draw: Draw, ink: Ink) -> bytes:
+def _png(draw: Draw) -> bytes:
     import numpy as np
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
-    with _style(ink), warnings.catch_warnings():
+    with _style(), warnings.catch_warnings():
         # A glyph that no font has shows as a box; that is no news for the reader.
         warnings.simplefilter("ignore")
-        canvas: Any = FigureCanvasAgg(draw(ink))
+        canvas: Any = FigureCanvasAgg(draw(INK))
         canvas.draw()
     out = io.BytesIO()
     _few_colors(np.asarray(canvas.buffer_rgba())[:, :, :3]).save(out, format="png", optimize=True)
@@ -141,7 +129,7 @@ def _png(draw: Draw, ink: Ink) -> bytes:
 
 
 def _few_colors(pixels: np.ndarray) -> Image.Image:
-    """The picture in its own most frequent colours: a third of the size, the same to the eye.
+    """The picture in its own most frequent colours: a quarter of the size, the same to the eye.
 
     Runs are committed, so bytes count; and nothing but pixels goes into the file, so that the
     same data gives the same bytes. Frequent colours stay exact (Pillow's own mapping would tint
@@ -163,14 +151,12 @@ def _few_colors(pixels: np.ndarray) -> Image.Image:
     return picture
 
 
-def _style(ink: Ink) -> AbstractContextManager[None]:
+def _style() -> AbstractContextManager[None]:
     """The house style alone: what a user's matplotlibrc says has no part in a report."""
     import matplotlib as mpl
 
     here = Path(__file__).parent
     rc: Any = dict(mpl.rc_params_from_file(here / "style.mplstyle", use_default_template=True))
-    if ink is DARK:
-        rc |= mpl.rc_params_from_file(here / "style-dark.mplstyle", use_default_template=False)
     # These steer a running kernel rather than a drawing.
     for key in ("backend", "interactive", "toolbar"):
         rc.pop(key, None)

@@ -80,13 +80,12 @@ class Page:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:
-    """A chart as the page shows it; without `light` only its note is shown."""
+    """A chart as the page shows it; without `png` only its note is shown."""
 
     title: str
     alt: str
     note: str
-    light: str
-    dark: str
+    png: str
     width: int
     height: int
 
@@ -167,7 +166,7 @@ def _origins(page: Page) -> frozenset[str]:
 def _seen(page: Page) -> Picture | None:
     """When each signal saw the drill's fault, None outside drills."""
     chart = latency.chart(page.drill.get("latency")) if page.drill is not None else None
-    return _picture(chart) if chart else None
+    return picture(chart) if chart else None
 
 
 def _steps(page: Page) -> tuple[tuple[str, bool], ...]:
@@ -204,7 +203,7 @@ def _block(index: int, section: Section) -> Block:
         state=section.verdict.state,
         headline=text(section.verdict.headline, limit=400),
         rows=tuple(strip.row(finding) for finding in section.verdict.findings),
-        pictures=tuple(_picture(chart) for chart in section.charts),
+        pictures=tuple(picture(chart) for chart in section.charts),
         tables=_tables(section),
         caveats=tuple(text(sentence) for sentence in section.caveats),
         seconds=loose.length(section.seconds) if section.seconds > 0 else "",
@@ -251,15 +250,15 @@ def _suspects(verdict: Verdict) -> Table:
     return Table(id="suspects", title="Suspects, strongest first", columns=columns, rows=rows)
 
 
-def _picture(chart: Chart) -> Picture:
-    light, dark = (_data_uri(png) for png in (chart.light_png, chart.dark_png))
-    width, height = struct.unpack(">II", chart.light_png[16:24]) if light else (0, 0)
+def picture(chart: Chart) -> Picture:
+    """A chart as the page shows it, its bytes inside."""
+    png = _data_uri(chart.png)
+    width, height = struct.unpack(">II", chart.png[16:24]) if png else (0, 0)
     return Picture(
         title=text(chart.title, limit=300),
         alt=text(chart.alt),
         note=text(chart.note),
-        light=light,
-        dark=dark,
+        png=png,
         width=width,
         height=height,
     )

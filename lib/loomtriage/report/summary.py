@@ -74,7 +74,7 @@ def _verdict(summary: Summary) -> Iterator[str]:
         yield "## What to do"
         yield md(strip.advice)
         yield "\n".join(
-            f"{index}. {_join(md(doing.kind), md(doing.says), _command(doing.command))}"
+            f"{index}. {_join(md(doing.kind), md(doing.says), commands(doing.command))}"
             for index, doing in enumerate(strip.doing, 1)
         )
     if strip.gaps:
@@ -89,7 +89,7 @@ def _evidence(strip: Strip) -> Iterator[str]:
         yield "## Evidence"
         shown = strip.evidence[: 2 * MAX_ROWS]
         cells = (
-            (md(e.kind), md_code(e.ref, in_table=True), md(e.says), _where(e.url, e.where))
+            (md(e.kind), md_code(e.ref, in_table=True), md(e.says), linked(e.url, e.where))
             for e in shown
         )
         rows = (f"| {' | '.join(row)} |" for row in cells)
@@ -100,7 +100,8 @@ def _evidence(strip: Strip) -> Iterator[str]:
         yield "Coverage: " + ", ".join(f"{md(edge)} {md(said)}" for edge, said in strip.coverage)
 
 
-def _where(url: str, where: str) -> str:
+def linked(url: str, where: str) -> str:
+    """A link that was allowed before, else its text as code."""
     # Allowed addresses hold no angle bracket or space, so that this form cannot be left.
     return f"[{md(where)}](<{url.replace('|', '%7C')}>)" if url else md_code(where, in_table=True)
 
@@ -137,7 +138,7 @@ def _next(summary: Summary) -> Iterator[str]:
     if summary.next_steps:
         yield "## Next"
         yield "\n".join(
-            f"- {_command(step) if is_command else md(step)}"
+            f"- {commands(step) if is_command else md(step)}"
             for step, is_command in summary.next_steps
         )
 
@@ -151,5 +152,6 @@ def _join(*parts: str) -> str:
     return ": ".join(part for part in parts if part)
 
 
-def _command(command: str) -> str:
+def commands(command: str) -> str:
+    """One or more lines of a shell as code spans."""
     return " <br> ".join(filter(None, map(md_code, command.splitlines())))

@@ -1,4 +1,4 @@
-"""The fixed path, headless: preflight, narrow, locate, explain; one verdict, one report."""
+"""The fixed path, headless: every stage from preflight to close; one verdict, one report."""
 
 from __future__ import annotations
 
@@ -32,6 +32,9 @@ TITLES = {
     "narrow": "Narrow: what changed",
     "locate": "Locate: which step",
     "explain": "Explain: what proves it",
+    "retries": "Retries: does every row come to an end",
+    "close": "Close: what is left, and how to close it out",
+    "incident": "Incident: what is there to tell afterwards",
 }
 
 
@@ -114,7 +117,7 @@ def seal(
         sections=found.sections,
         drill=drill,
         generated_at=datetime.now(UTC),
-        sources=tuple(sorted(_source_names(found.case).items())),
+        sources=tuple(sorted(source_names(found.case).items())),
         next_steps=tuple(_next_steps()),
     )
     folder.write("report.html", html(page))
@@ -123,7 +126,7 @@ def seal(
     return folder.seal(
         {
             "parameters": {k: _portable(v) for k, v in found.parameters.items() if v},
-            "sources": _source_names(found.case),
+            "sources": source_names(found.case),
             **windows_json(found.case.window, found.case.baseline),
         }
     )
@@ -143,8 +146,7 @@ def read_section(
             id=raw["id"],
             title=raw["title"],
             alt=raw["alt"],
-            light_png=_png(folder, raw["light"]),
-            dark_png=_png(folder, raw["dark"]),
+            png=_png(folder, raw["png"]),
         )
         for raw in content["charts"]
     )
@@ -169,7 +171,8 @@ def read_section(
     )
 
 
-def _source_names(case: Case) -> dict[str, str]:
+def source_names(case: Case) -> dict[str, str]:
+    """Where the evidence came from, without paths and secrets: `spec`, and a base URL a signal."""
     links: Links = case.evidence.links
     names = {"spec": _portable(case.source)}
     if links.prometheus:

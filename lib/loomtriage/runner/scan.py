@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import gzip
 import re
 from pathlib import Path
 
 from loomtriage.errors import ContractBroken
+from loomtriage.sources.packing import SUFFIX, unpack
 from loomtriage.sources.secret_forms import Secrets
 
 _USERINFO = re.compile(
@@ -31,8 +31,8 @@ def refuse_secrets(folder: Path, secrets: Secrets) -> None:
         if not path.is_file():
             continue
         content = path.read_bytes()
-        if path.suffix == ".gz":
-            content = gzip.decompress(content)
+        if path.suffix == SUFFIX:
+            content = unpack(content, path.name)
         held, why = _held(content, secrets=secrets, paths=paths, is_text=path.suffix != ".png")
         if held:
             name = path.relative_to(folder).as_posix()

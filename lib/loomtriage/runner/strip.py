@@ -44,6 +44,8 @@ def _triage(verdict: Mapping[str, object]) -> list[str]:
     missing = dict.fromkeys(str(m["why"])[:240] for m in _items(verdict, "missing"))
     parts += [("missing", why) for why in missing]
     parts += [("do", str(a["says"])) for a in _items(verdict, "actions")[:1]]
+    commands = (str(a["command"]) for a in _items(verdict, "actions"))
+    parts += [("close out", one) for one in commands if " close-out " in one][:2]
     return lines + [LABEL.format(name, text) for name, text in parts if text]
 
 

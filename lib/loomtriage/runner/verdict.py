@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 from loomtriage.case import Case
@@ -47,7 +48,7 @@ def build_verdict(case: Case, folder: Path, sections: tuple[Section, ...]) -> di
         ],
         "coverage": coverage,
         "missing": _missing(findings),
-        "actions": [] if _is_aside(sections) else _actions(cause),
+        "actions": [] if _is_aside(sections) else [*_actions(cause), *_close_out(left)],
         "window": case.window.as_json(),
         "baseline": case.baseline.as_json() if case.baseline else None,
     }
@@ -70,7 +71,7 @@ def _is_aside(sections: tuple[Section, ...]) -> bool:
 
 def _last_word(sections: tuple[Section, ...]) -> str:
     """What the last stage said, where the path stopped before a conclusion."""
-    if not sections or sections[-1].id == "explain":
+    if not sections or any(section.id == "explain" for section in sections):
         return "No stage reached a conclusion."
     said = sections[-1].verdict.headline
     return said if _is_aside(sections) else f"Up to {sections[-1].id}: {said}"
@@ -109,6 +110,12 @@ def _actions(cause: str) -> list[dict[str, str]]:
             "command": "loomtriage path --source live --last 5m",
         },
     ]
+
+
+def _close_out(left: Mapping[str, object]) -> list[object]:
+    """What is to be done about each bucket of failed rows, as the close stage left it."""
+    told = left.get("close_out")
+    return list(told) if isinstance(told, list) else []
 
 
 def _explained(folder: Path) -> dict:  # type: ignore[type-arg]  # our own file, read key by key

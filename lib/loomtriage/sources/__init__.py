@@ -7,11 +7,11 @@ from pathlib import Path
 from loomtriage.model.collect import Collection, collect
 from loomtriage.sources.labs import LabsEvidence, labs
 from loomtriage.sources.logs import Logs
-from loomtriage.sources.otlp_files import SpanFiles
 from loomtriage.sources.outbox import Outbox
 from loomtriage.sources.prometheus import Prometheus
 from loomtriage.sources.question import Question
 from loomtriage.sources.source import Source, Sources
+from loomtriage.sources.spans.otlp_files import SpanFiles
 from loomtriage.sources.tape import Again, Live, Playback, RawAnswer, Recording, Tape
 from loomtriage.sources.traces import Traces
 

@@ -10,11 +10,12 @@ import socket
 import ssl
 import threading
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import cache
 from typing import Any
 
 import httpx
@@ -22,12 +23,12 @@ import stamina
 
 from loomtriage.errors import UsageError
 from loomtriage.sources.deadline import Deadline, within
+from loomtriage.sources.inflate import inflated
 from loomtriage.sources.redact import safe
 from loomtriage.sources.source import skew_note
 
 MIB = 1024 * 1024
 KEPT_OF_AN_ERROR_BYTES = 4096
-_PIECE_BYTES, _DEFLATE_OR_GZIP = 65536, 47  # 47 is zlib's "find out by the header"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +93,7 @@ class Http:
                 hint="Write it like http://127.0.0.1:9090.",
             )
         self.shown = f"{url.scheme}://{url.host}" + (f":{url.port}" if url.port else "")
-        self._tls = ssl.create_default_context()
+        self._tls = _trusted()
 
     def deadline(self) -> Deadline:
         """A fresh deadline for one pull of several requests."""
@@ -147,6 +148,12 @@ class Http:
             "and was cut. Narrow window or scope.",
         }
         return hints.get(reply.missing, f"{where} answered HTTP {reply.status}: {said}.")
+
+
+@cache
+def _trusted() -> ssl.SSLContext:
+    """The machine's certificates, read once: that takes longer than most requests."""
+    return ssl.create_default_context()
 
 
 def _retried(call: _Call, deadline: Deadline) -> Reply:
@@ -241,7 +248,7 @@ class _Call:
             return replace(begun, missing="wrong_content")
         body = bytearray()
         try:
-            for piece in _inflated(response.iter_raw(), coding=coding, cap=cap + 1):
+            for piece in inflated(response.iter_raw(), coding=coding, cap=cap + 1):
                 body += piece
                 if len(body) > cap:
                     del body[KEPT_OF_AN_ERROR_BYTES:]
@@ -253,25 +260,6 @@ class _Call:
 
 
 _HEADERS = {"Accept": "application/json", "Accept-Encoding": "gzip", "User-Agent": "loomtriage"}
-
-
-def _inflated(chunks: Iterator[bytes], *, coding: str, cap: int) -> Iterator[bytes]:
-    """Decompress by small pieces, so that a bomb never stands in memory whole."""
-    if coding in ("identity", ""):
-        yield from chunks
-        return
-    inflater = zlib.decompressobj(_DEFLATE_OR_GZIP)
-    given = 0
-    for chunk in chunks:
-        waiting, full = chunk, True
-        while full and given < cap:
-            piece = inflater.decompress(waiting, _PIECE_BYTES)
-            waiting = inflater.unconsumed_tail
-            full = len(piece) == _PIECE_BYTES
-            given += len(piece)
-            yield piece
-    if not inflater.eof and given < cap:
-        raise zlib.error("the compressed body ends early")
 
 
 def _status_word(status: int) -> str:

@@ -13,16 +13,16 @@ from pathlib import Path
 
 from loomtriage.errors import UsageError
 from loomtriage.model import Window
-from loomtriage.sources.exports import Exports, read_exports
 from loomtriage.sources.files import read_file
-from loomtriage.sources.lines import Reading, read_lines
-from loomtriage.sources.log_files import LogFile
+from loomtriage.sources.lines.files import LogFile
+from loomtriage.sources.lines.reader import Reading, read_lines
 from loomtriage.sources.logs import MAX_FILE_BYTES, Logs, read_files
+from loomtriage.sources.metrics.promql import wire_names
+from loomtriage.sources.metrics.snapshots import Process, Times, estimate, matrix, read_processes
 from loomtriage.sources.prometheus import Prometheus
-from loomtriage.sources.promql import wire_names
 from loomtriage.sources.question import Question
-from loomtriage.sources.snapshots import Process, Times, estimate, matrix, read_processes
 from loomtriage.sources.source import Sources
+from loomtriage.sources.spans.exports import Exports, read_exports
 from loomtriage.sources.tape import RawAnswer, Tape
 from loomtriage.sources.traces import Traces
 

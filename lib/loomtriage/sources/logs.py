@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import Path
 
 import pandas as pd
 
 from loomtriage.model import Finding, Frame, Kind, Signal, Window
 from loomtriage.model.window import iso
-from loomtriage.sources.line import Line, read_line
-from loomtriage.sources.lines import Reading, read_lines
-from loomtriage.sources.log_files import LogFile, find_files
-from loomtriage.sources.log_lookup import table_of
+from loomtriage.sources.lines.files import LogFile, find_files
+from loomtriage.sources.lines.line import Line, read_line
+from loomtriage.sources.lines.lookup import table_of
+from loomtriage.sources.lines.reader import Reading, read_lines
 from loomtriage.sources.question import Question
 from loomtriage.sources.source import Ask, frame_of, in_files, origin_of, probed
 from loomtriage.sources.tape import RawAnswer, Tape, Unreadable
@@ -25,6 +26,8 @@ MAX_KEPT_BYTES = 64 * 1024 * 1024
 KEPT_OF_ODD_BYTES = 4096
 """Of a file without any line that has a time, where no other has one in the window."""
 PLACES_SHOWN = 5
+REMEMBERED_BYTES = 8 * 1024 * 1024
+"""Each stage asks for the same lines; up to this size they are read once."""
 _ABSENT = "Give log files with LOOMTRIAGE_LOGS (a file, a folder, a pattern, or - for stdin)."
 
 
@@ -224,8 +227,17 @@ def _nothing_in(window: Window, readings: list[Reading]) -> str:
 
 
 def _parse(body: bytes) -> tuple[pd.DataFrame, tuple[str, ...]]:
-    lines = sorted(_played(body), key=lambda one: (one.ts, one.file, one.line))
-    return table_of(lines), ()
+    table = _remembered(body) if len(body) <= REMEMBERED_BYTES else _table(body)
+    return table.copy(deep=False), ()  # whoever changes a column changes it for himself
+
+
+@lru_cache(maxsize=1)
+def _remembered(body: bytes) -> pd.DataFrame:
+    return _table(body)
+
+
+def _table(body: bytes) -> pd.DataFrame:
+    return table_of(sorted(_played(body), key=lambda one: (one.ts, one.file, one.line)))
 
 
 def _played(body: bytes) -> Iterator[Line]:

@@ -107,18 +107,27 @@ def read_manifest(folder: Path) -> Manifest:
             f"{folder.name} is no run folder, it has no {NAME}.",
             hint="Give a folder that a run wrote, or labs:DIR for a Wordloom evidence folder.",
         )
+    return parse_manifest(path.read_bytes(), where=f"{folder.name}/{NAME}")
+
+
+def parse_manifest(content: bytes, *, where: str) -> Manifest:
+    """The manifest in these bytes; `where` names them in a message.
+
+    Raises:
+        BundleDamaged: they do not parse, or the schema is a newer one.
+    """
     try:
-        manifest = Manifest.model_validate_json(path.read_bytes())
+        manifest = Manifest.model_validate_json(content)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"]) or "the document"
+        part = ".".join(str(part) for part in first["loc"]) or "the document"
         raise BundleDamaged(
-            f"{folder.name}/{NAME}: {where}: {first['msg']}.",
+            f"{where}: {part}: {first['msg']}.",
             hint="The manifest was changed after the run; use an untouched copy.",
         ) from None
     if manifest.schema_number != SCHEMA:
         raise BundleDamaged(
-            f"{folder.name}/{NAME} has schema {manifest.schema_number}, not {SCHEMA}.",
+            f"{where} has schema {manifest.schema_number}, not {SCHEMA}.",
             hint="Use the version of loomtriage that wrote it.",
         )
     return manifest

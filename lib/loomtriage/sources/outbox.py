@@ -16,7 +16,7 @@ from psycopg import sql
 from psycopg.rows import dict_row
 
 from loomtriage.contract.keys import OUTBOX_TABLES, TRACESTATE_MEMBER, canonical_projection
-from loomtriage.contract.reasons import canonical
+from loomtriage.contract.reasons import stored_reason
 from loomtriage.model import Finding, Frame, Kind, Signal
 from loomtriage.model.frame import ROW_COLUMNS
 from loomtriage.sources.deadline import Deadline, within
@@ -43,12 +43,6 @@ _SAME = (
 _COLUMNS = (*_SAME, *_TIMES, "error_reason", "traceparent", "tracestate")
 _DRIVER = re.compile(r"^(postgres(?:ql)?)\+[a-z0-9]+://")
 _TRACEPARENT = re.compile(r"^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
-_STATUS = re.compile(r"(?:'|\bHTTP |\bstatus[ =:]{1,2})([1-5]\d\d)\b", re.IGNORECASE)
-_MAPPING = (
-    "document_parsing_exception",
-    "mapper_parsing_exception",
-    "strict_dynamic_mapping_exception",
-)
 _APPEARS = (
     "No row is waiting, and none was finished in the window. Rows appear when the API writes."
 )
@@ -248,7 +242,7 @@ def _row(row: Mapping[str, Any]) -> dict[str, object]:
         "projection": row["projection"],
         "owner": str(row["owner"] or ""),
         "error": error,
-        "reason": canonical(reason, status=_status(error)) if reason else "",
+        "reason": stored_reason(reason, error),
         "trace_id": traced[1] if traced else "",
         "correlation_id": _correlation(str(row.get("tracestate") or "")),
     }
@@ -261,16 +255,6 @@ def _correlation(tracestate: str) -> str:
         if name == TRACESTATE_MEMBER:
             return unquote(value, errors="replace")
     return ""
-
-
-def _status(error: str) -> int | None:
-    """HTTP status that the stored error text names, or that its Elasticsearch type stands for."""
-    if any(name in error for name in _MAPPING):
-        return 400
-    if "cluster_block_exception" in error:
-        return 403
-    found = _STATUS.search(error)
-    return int(found[1]) if found else None
 
 
 SOURCE = Outbox

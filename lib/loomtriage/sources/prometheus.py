@@ -8,14 +8,14 @@ from dataclasses import dataclass, replace
 import pandas as pd
 
 from loomtriage.model import Finding, Frame, Kind, Signal
-from loomtriage.sources import alerts, exemplars, targets
 from loomtriage.sources.http import Limits, Reply
-from loomtriage.sources.promql import promql
-from loomtriage.sources.promql_answer import read_matrix, read_vector
-from loomtriage.sources.promql_server import PromqlServer
+from loomtriage.sources.metrics import alerts, exemplars, targets
+from loomtriage.sources.metrics.promql import promql
+from loomtriage.sources.metrics.promql_answer import read_matrix, read_vector
+from loomtriage.sources.metrics.promql_server import PromqlServer
+from loomtriage.sources.metrics.sampling import samples
+from loomtriage.sources.metrics.series import metric_table
 from loomtriage.sources.question import Question
-from loomtriage.sources.sampling import samples
-from loomtriage.sources.series import metric_table
 from loomtriage.sources.source import Ask, frame_of, in_files, origin_of, probed
 from loomtriage.sources.tape import RawAnswer, Tape, Unreadable
 

@@ -6,29 +6,25 @@ its play-back parse the same bytes.
 
 from __future__ import annotations
 
-import gzip
 import hashlib
-import io
 import json
 import os
 import re
 import threading
-import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Literal, Protocol
 
-from loomtriage.errors import BundleDamaged
 from loomtriage.sources.files import read_file
+from loomtriage.sources.packing import MAX_MEMBER_BYTES, SUFFIX, damaged, pack, unpack
 from loomtriage.sources.redact import redact, redact_bytes
 from loomtriage.sources.secret_forms import Secrets
 
 Media = Literal["json", "jsonl", "txt"]
 INDEX = "index.jsonl"
-MAX_MEMBER_BYTES = 256 * 1024 * 1024
-_MEMBER = re.compile(r"^\d{1,6}-[0-9a-f]{12}\.(json|jsonl|txt)\.gz$")
+_MEMBER = re.compile(rf"^\d{{1,6}}-[0-9a-f]{{12}}\.(json|jsonl|txt){re.escape(SUFFIX)}$")
 
 
 class Unreadable(Exception):
@@ -127,7 +123,7 @@ class Playback:
 class Recording:
     """Asks, redacts, and keeps the answer; a question that is recorded already is not asked again.
 
-    Answers stand in `<n>-<sha12>.<ext>.gz`, their list in `index.jsonl`; files are private. They
+    Answers stand in `<n>-<sha12>.<ext>.xz`, their list in `index.jsonl`; files are private. They
     are packed because spans and lines repeat themselves: about a twentieth remains. The hash is
     that of the packed bytes, so that it is checked before anything unpacks them.
     """
@@ -156,9 +152,9 @@ class Recording:
 
     def _keep(self, key: str, answer: RawAnswer) -> None:
         with self._lock:
-            packed = gzip.compress(answer.body, mtime=0)
+            packed = pack(answer.body)
             digest = hashlib.sha256(packed).hexdigest()
-            name = f"{len(self._entries) + 1:04d}-{digest[:12]}.{answer.media}.gz"
+            name = f"{len(self._entries) + 1:04d}-{digest[:12]}.{answer.media}{SUFFIX}"
             entry: dict[str, object] = {
                 "key": key,
                 "file": name,
@@ -198,32 +194,32 @@ def _read_index(folder: Path) -> Iterator[tuple[str, dict[str, object]]]:
     except FileNotFoundError:
         return
     except (OSError, UnicodeDecodeError) as error:
-        raise _damaged(f"{INDEX} cannot be read ({type(error).__name__})") from None
+        raise damaged(f"{INDEX} cannot be read ({type(error).__name__})") from None
     for number, line in enumerate(text.splitlines(), start=1):
         try:
             entry = json.loads(line)
             yield str(entry["key"]), entry
         except (ValueError, KeyError, TypeError, RecursionError):
-            raise _damaged(f"{INDEX} line {number} is no entry") from None
+            raise damaged(f"{INDEX} line {number} is no entry") from None
 
 
 def _play(folder: Path, entry: dict[str, object]) -> RawAnswer:
     name, expected = str(entry.get("file", "")), str(entry.get("sha256", ""))
     if not _MEMBER.match(name):
-        raise _damaged(f"{INDEX} names the file {name[:60]!r}")
+        raise damaged(f"{INDEX} names the file {name[:60]!r}")
     try:
         packed = read_file(folder / name, max_bytes=MAX_MEMBER_BYTES).data
     except OSError as error:
-        raise _damaged(f"{name} cannot be read ({type(error).__name__})") from None
+        raise damaged(f"{name} cannot be read ({type(error).__name__})") from None
     found = hashlib.sha256(packed).hexdigest()
     if found != expected:
-        raise _damaged(f"{name} has SHA-256 {found}, recorded was {expected[:64]}")
-    body = _unpack(packed, name)
+        raise damaged(f"{name} has SHA-256 {found}, recorded was {expected[:64]}")
+    body = unpack(packed, name)
     caveats = entry.get("caveats", [])
     try:
         fetched_at = datetime.fromisoformat(str(entry["fetched_at"]))
     except (KeyError, ValueError):
-        raise _damaged(f"{INDEX} has no time for {name}") from None
+        raise damaged(f"{INDEX} has no time for {name}") from None
     return RawAnswer(
         body=body,
         fetched_at=fetched_at,
@@ -234,23 +230,6 @@ def _play(folder: Path, entry: dict[str, object]) -> RawAnswer:
     )
 
 
-def _unpack(packed: bytes, name: str) -> bytes:
-    try:
-        with gzip.open(io.BytesIO(packed)) as file:
-            body = file.read(MAX_MEMBER_BYTES + 1)
-    except (OSError, EOFError, zlib.error) as error:
-        raise _damaged(f"{name} cannot be unpacked ({type(error).__name__})") from None
-    if len(body) > MAX_MEMBER_BYTES:
-        raise _damaged(f"{name} holds more than {MAX_MEMBER_BYTES} bytes")
-    return body
-
-
 def _media(name: str) -> Media:
-    ending = name.removesuffix(".gz").rpartition(".")[2]
+    ending = name.removesuffix(SUFFIX).rpartition(".")[2]
     return "jsonl" if ending == "jsonl" else "txt" if ending == "txt" else "json"
-
-
-def _damaged(says: str) -> BundleDamaged:
-    return BundleDamaged(
-        f"The recording is damaged: {says}.", hint="Take an undamaged copy, or record it again."
-    )

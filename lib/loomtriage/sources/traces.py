@@ -8,13 +8,13 @@ import pandas as pd
 
 from loomtriage.model import Finding, Frame, Kind, Signal
 from loomtriage.model.frame import SPAN_COLUMNS
-from loomtriage.sources.belonging import belonging
 from loomtriage.sources.http import Http, Limits
-from loomtriage.sources.jaeger import Span, read_traces
-from loomtriage.sources.jaeger_search import Jaeger
 from loomtriage.sources.json_text import read_json
 from loomtriage.sources.question import Question
 from loomtriage.sources.source import Ask, frame_of, in_files, origin_of, probed
+from loomtriage.sources.spans.belonging import belonging
+from loomtriage.sources.spans.jaeger import Span, read_traces
+from loomtriage.sources.spans.jaeger_search import Jaeger
 from loomtriage.sources.tape import RawAnswer, Tape, Unreadable
 
 _ABSENT = RawAnswer(

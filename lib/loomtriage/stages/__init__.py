@@ -14,13 +14,16 @@ STAGES: Collection[Callable[..., StageResult]] = collect(
     "narrow",
     "locate",
     "explain",
+    "retries",
+    "close",
+    "incident",
     attribute="{name}",
     kind=object,
 )
 """In the order of their notebooks."""
 
-ASIDE = frozenset({"conform"})
-"""Stages that are run by name only: they judge the system's signals, not an incident."""
+ASIDE = frozenset({"conform", "incident"})
+"""Stages that are run by name only: they look for no cause."""
 
 PATH = tuple(name for name in STAGES.names if name not in ASIDE)
 """The fixed path, in its order."""

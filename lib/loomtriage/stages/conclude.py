@@ -11,9 +11,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from loomtriage.analysis.blames import Blame
-from loomtriage.analysis.conclusion import Conclusion
-from loomtriage.analysis.facts import Facts, unknown_reasons
+from loomtriage.analysis.causes.conclusion import Conclusion
+from loomtriage.analysis.causes.facts import Facts, unknown_reasons
+from loomtriage.analysis.causes.reasons import Blame
 from loomtriage.analysis.surprise import FLOOR_EVENTS
 from loomtriage.case import Case
 from loomtriage.contract.causes import BY_ID
@@ -23,6 +23,13 @@ from loomtriage.stages.narrowing import Narrowing
 
 CONFIDENT, PLAUSIBLE, THIN = 0.9, 0.6, 0.4
 """Ordinal confidence of one leg; the conclusion has that of its weakest leg."""
+SHOWN = 3
+HIDDEN_WITHOUT = {
+    "metrics": "no failing attempt is counted",
+    "traces": "no slower step and no other version of the rule is seen",
+    "logs": "no error beside the counters and no other version of the rule is seen",
+}
+"""What could be wrong unseen while everything else is quiet, by the signal that is missing."""
 AGREEING = 2
 """Signals that must say the same where counts alone are too few."""
 
@@ -44,28 +51,29 @@ class Answer:
     named: tuple[Conclusion, ...] = ()
 
 
-def conclude(
+def conclude(  # noqa: PLR0913  (what is concluded from, each a part of its own)
     case: Case,
     narrowing: Narrowing,
     facts: Facts,
     fired: tuple[Conclusion, ...],
     *,
     legs: tuple[Leg, ...] = (),
+    broken: tuple[str, ...] = (),
 ) -> Mapping[str, object]:
     """Cause, confidence and abstention from what fired; `unknown` is the default.
 
-    `none` needs metrics that cover both windows and show work: missing data is never healthy.
+    `none` needs all signals, metrics that cover both windows and show work, and no rule among
+    `broken`: missing data is never healthy.
     """
     answer = _answer(case, narrowing, facts, fired)
+    if answer.cause == "none" and broken:
+        answer = Answer(cause="unknown", why=f"{', '.join(broken)} broke", confidence=0.0)
     cause = BY_ID[answer.cause]
     top = answer.named[0] if answer.named else None
     weak = unsound(legs)
     scope = refined_scope(case.scope, facts, answer.named)
     headline = f"{cause.title[0].upper()}{cause.title[1:]}"
     where = _where(scope) if top and not top.aside else ""
-    gone = _missing_legs(facts)
-    if cause.id == "none" and gone:
-        headline += f" without {' and '.join(gone)}"
     if where or answer.why:
         headline += f": {where or answer.why}"
     return {
@@ -102,7 +110,7 @@ def _answer(
     if fired:
         return Answer(cause="unknown", why=_too_thin(fired[0]), confidence=0.0)
     if _nothing_moved(narrowing, facts) and not _doubt(case, narrowing, facts):
-        return Answer(cause="none", why="", confidence=PLAUSIBLE if gone else CONFIDENT)
+        return Answer(cause="none", why="", confidence=CONFIDENT)
     return Answer(cause="unknown", why=_why_unknown(case, narrowing, facts), confidence=0.0)
 
 
@@ -150,11 +158,21 @@ def _doubt(case: Case, narrowing: Narrowing, facts: Facts) -> str:
         return f"{narrowing.failing:.0f} rows failed, as many as in the baseline"
     if case.handover.get("step"):
         return "traces show a failing step, though the metrics are quiet"
+    if facts.skewed:
+        return f"clocks disagree: {'; '.join(map(str, facts.skewed[:SHOWN]))}{_mute(facts)}"
+    if gone := _missing_legs(facts):
+        hidden = "; ".join(f"without {name} {HIDDEN_WITHOUT[name]}" for name in gone)
+        return f"the metrics are quiet, but {hidden}"
     if facts.mute:
         return f"{', '.join(facts.mute)[:120]} ends early, though work went on"
     if facts.spans_stopped:
         return f"no span in the last {facts.quiet.seconds:.0f} s, and no exporter complains"
     return ""
+
+
+def _mute(facts: Facts) -> str:
+    """Files whose lines end early, which a clock that is off brings about, too."""
+    return f"; {', '.join(facts.mute)[:120]} ends early, though work went on" if facts.mute else ""
 
 
 def _why_unknown(case: Case, narrowing: Narrowing, facts: Facts) -> str:

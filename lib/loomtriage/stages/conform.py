@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
-from loomtriage.analysis.conformance import Answer, reasons_spoken
-from loomtriage.analysis.conformance_keys import (
+from loomtriage.analysis.conformance.gaps import Answer, reasons_spoken
+from loomtriage.analysis.conformance.keys import (
     KeyValues,
     correlation_answer,
     key_values,
@@ -15,14 +15,14 @@ from loomtriage.analysis.conformance_keys import (
     short_projections,
     traces_answer,
 )
-from loomtriage.analysis.conformance_lines import line_answers, reasons_on_lines
-from loomtriage.analysis.conformance_metrics import (
+from loomtriage.analysis.conformance.lines import line_answers, reasons_on_lines
+from loomtriage.analysis.conformance.metrics import (
     metric_answers,
     reasons_on_series,
     work_answers,
 )
-from loomtriage.analysis.conformance_spans import reasons_on_spans, span_answers
-from loomtriage.analysis.increases import Increases, measure
+from loomtriage.analysis.conformance.spans import reasons_on_spans, span_answers
+from loomtriage.analysis.counters.increases import Increases, measure
 from loomtriage.case import Case
 from loomtriage.contract.catalogue import METRICS, MetricType
 from loomtriage.contract.demands import BY_ID

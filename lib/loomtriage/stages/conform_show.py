@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from loomtriage.analysis.conformance import Answer
-from loomtriage.analysis.conformance_keys import KeyValues
+from loomtriage.analysis.conformance.gaps import Answer
+from loomtriage.analysis.conformance.keys import KeyValues
 from loomtriage.contract.demands import BY_ID
 from loomtriage.report.tables import Table
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 import pandas as pd
 
-from loomtriage.analysis import causes
-from loomtriage.analysis.conclusion import Conclusion
-from loomtriage.analysis.facts import Facts
+from loomtriage.analysis.causes import decide as causes
+from loomtriage.analysis.causes.conclusion import Conclusion
+from loomtriage.analysis.causes.decide import Rule
+from loomtriage.analysis.causes.facts import Facts
 from loomtriage.analysis.joins import Coverage
+from loomtriage.analysis.surprise import FLOOR_EVENTS
 from loomtriage.analysis.templates import Template, attention, compare
 from loomtriage.case import Case
 from loomtriage.contract.causes import BY_ID, Cause
@@ -43,23 +46,34 @@ def explain(case: Case) -> StageResult:
     narrowing, lines = pulled.narrowing, pulled.lines
     templates = compare(pulled.told, pulled.told_before, exposure=pulled.ratio)
     facts = facts_of(case, pulled)
-    fired = causes.decide(facts)
+    broken: dict[str, Finding] = {}
+    fired = causes.decide(facts, ask=partial(_asked, broken))
     picked = proving_lines(pulled.told, templates, case)
     cover = joined(pulled)
     legs = legs_of(case, metrics=narrowing.frame, spans=pulled.spans, lines=lines, rows=pulled.rows)
-    conclusion = conclude(case, narrowing, facts, fired, legs=legs)
+    conclusion = conclude(case, narrowing, facts, fired, legs=legs, broken=tuple(broken))
     named = tuple(c for c in fired if may_be_named(c))
     findings = [
-        *check_safely("explain.cause", lambda: (_cause(case, narrowing, facts, conclusion),)),
+        *broken.values(),
+        *check_safely(
+            "explain.cause",
+            lambda: (_cause(case, narrowing, facts, conclusion),),
+            *(narrowing.frame, pulled.spans, lines, pulled.rows),
+        ),
         *check_safely("explain.also", lambda: _also(named)),
-        *check_safely("explain.lines", lambda: (_lines(case, lines, picked, named=bool(named)),)),
+        *check_safely("explain.claims", lambda: _claims(facts, fired)),
+        *check_safely(
+            "explain.lines", lambda: (_lines(case, lines, picked, named=bool(named)),), lines
+        ),
         *check_safely("explain.legs", lambda: leg_findings(legs)),
-        *check_safely("explain.coverage", lambda: _coverage(cover)),
+        *check_safely(
+            "explain.coverage", lambda: _coverage(cover), pulled.spans, lines, pulled.rows
+        ),
     ]
     result = StageResult(
         stage="explain",
         verdict=judge(findings, headline=str(conclusion["headline"])),
-        charts=timeline_chart(case, picked),
+        charts=timeline_chart(case, picked) if case.pictures else (),
         tables=(because_table(fired), templates_table(templates), lines_table(picked)),
         caveats=caveats_of(lines, pulled.rows, pulled.spans),
         handover=_left(conclusion, picked),
@@ -70,6 +84,19 @@ def explain(case: Case) -> StageResult:
         source=case.source,
     )
     return finish(case, result)
+
+
+def _asked(broken: dict[str, Finding], rule: Rule, facts: Facts) -> Conclusion | None:
+    """One rule's answer; none from one that breaks, which becomes an ERROR in `broken`."""
+    answers: list[Conclusion | None] = []
+
+    def run() -> tuple[Finding, ...]:
+        answers.append(rule(facts))
+        return ()
+
+    name = f"explain.rule.{rule.__name__}"
+    broken.update((name, finding) for finding in check_safely(name, run))
+    return answers[0] if answers else None
 
 
 def _left(conclusion: Mapping[str, object], picked: list[pd.Series]) -> dict[str, object]:
@@ -133,6 +160,24 @@ def _also(named: tuple[Conclusion, ...]) -> tuple[Finding, ...]:
             unit="events explained",
         )
         for other in named[1:]
+    )
+
+
+def _claims(facts: Facts, fired: tuple[Conclusion, ...]) -> tuple[Finding, ...]:
+    """Rows held beyond their lease that no rule took up: too few to be a cause, and still odd."""
+    if not facts.expired or any(c.cause == "stuck_reclaim" for c in fired):
+        return ()
+    return (
+        Finding(
+            check="explain.claims",
+            state=State.WARN,
+            says=f"{facts.expired} rows in the outbox are held beyond their lease; no other signal "
+            f"says so, and below {FLOOR_EVENTS:.0f} that is no cause.",
+            value=float(facts.expired),
+            unit="rows",
+            threshold=FLOOR_EVENTS,
+            n=facts.expired,
+        ),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from loomtriage.analysis.conclusion import Conclusion
+from loomtriage.analysis.causes.conclusion import Conclusion
 from loomtriage.analysis.templates import Template
 from loomtriage.case import Case
 from loomtriage.model import Signal
@@ -56,7 +56,7 @@ def because_table(fired: tuple[Conclusion, ...]) -> Table:
 def templates_table(templates: tuple[Template, ...]) -> Table:
     """The ten most surprising kinds of log line."""
     rows = tuple(
-        (t.key, t.level, f"{t.lines}", f"{t.expected:.1f}", f"{t.g2:+.0f}", "new" if t.new else "")
+        (t.key, t.level, f"{t.lines}", f"{t.expected:.1f}", f"{t.g2:+.0f}", _novelty(t))
         for t in templates[:10]
     )
     return Table(
@@ -65,6 +65,13 @@ def templates_table(templates: tuple[Template, ...]) -> Table:
         columns=("template", "level", "lines", "expected", "signed G²", "novelty"),
         rows=rows,
     )
+
+
+def _novelty(template: Template) -> str:
+    """Whether it is new, and how rare it must have been if it is not."""
+    if not template.new or template.rate_below is None:
+        return ""
+    return f"new (before, fewer than {template.rate_below:.1%} of lines)"
 
 
 def lines_table(picked: list[pd.Series]) -> Table:

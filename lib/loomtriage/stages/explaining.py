@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from loomtriage.analysis.facts import Facts, Seen, gather
+from loomtriage.analysis.apart import clocks_apart
+from loomtriage.analysis.causes.facts import Facts, Seen, gather
+from loomtriage.analysis.causes.silence import silences
 from loomtriage.analysis.joins import Coverage, log_to_row, trace_to_log
-from loomtriage.analysis.silence import silences
 from loomtriage.case import Case, at_once
 from loomtriage.contract.keys import read_key
 from loomtriage.model import Frame
@@ -75,6 +76,9 @@ def facts_of(case: Case, pulled: Pulled) -> Facts:
         lines_before=pulled.told_before,
         rows=pulled.rows.data if len(pulled.rows) else None,
         until=case.window.end,
+        apart=clocks_apart(
+            narrowing.frame.data, pulled.lines.data, pulled.rows.data, window=case.window
+        ),
     )
     return gather(
         narrowing.folded if measured else None,

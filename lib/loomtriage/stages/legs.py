@@ -10,9 +10,8 @@ import pandas as pd
 from loomtriage.case import Case
 from loomtriage.contract.spans import CLAIM
 from loomtriage.model import Finding, Frame, Signal, State
+from loomtriage.stages.result import damage_of
 
-OF_TRACES = ("foreign", "truncated", "partial")
-OF_METRICS = ("contaminated", "truncated", "partial", "stale")
 SHOWN = 3
 
 
@@ -44,22 +43,22 @@ def legs_of(
         _leg(
             Signal.METRICS,
             metrics,
-            [*_starting(whole, ("contaminated",)), *_starting(metrics.caveats, OF_METRICS)],
+            [*(text for text in whole if text.startswith("contaminated")), *damage_of(metrics)],
             missing="" if case.baseline else "there is no baseline",
         ),
         _leg(
             Signal.TRACES,
             spans,
-            [*told_by_rows, *_starting(spans.caveats, OF_TRACES), *_outside(spans.data, case)],
+            [*told_by_rows, *damage_of(spans), *_outside(spans.data, case)],
             missing=_claims_only(spans.data),
         ),
         _leg(
             Signal.LOGS,
             lines,
-            _starting(lines.caveats, ("truncated", "partial")),
+            damage_of(lines),
             missing=_no_events(lines.data),
         ),
-        _leg(Signal.ROWS, rows, _starting(rows.caveats, ("truncated", "partial"))),
+        _leg(Signal.ROWS, rows, damage_of(rows)),
     )
 
 
@@ -84,13 +83,9 @@ def unsound(legs: Iterable[Leg]) -> tuple[str, ...]:
     return tuple(str(leg) for leg in legs if leg.missing or leg.contaminated)
 
 
-def _leg(signal: Signal, frame: Frame, found: list[str], *, missing: str = "") -> Leg:
+def _leg(signal: Signal, frame: Frame, found: Iterable[str], *, missing: str = "") -> Leg:
     gone = f"{frame.missing or 'empty'} {frame.hint}".strip() if not len(frame) else missing
     return Leg(signal=signal, missing=gone, contaminated=tuple(dict.fromkeys(found)))
-
-
-def _starting(caveats: Iterable[str], words: tuple[str, ...]) -> list[str]:
-    return [text for text in caveats if text.startswith(words)]
 
 
 def _outside(spans: pd.DataFrame, case: Case) -> list[str]:

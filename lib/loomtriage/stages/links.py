@@ -7,7 +7,6 @@ shows now. A server that is not configured has no address: the function then ret
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 from urllib.parse import urlencode
 
 from loomtriage.case import Case
@@ -29,9 +28,14 @@ def expression(scope: Scope) -> str:
 
 def prometheus_url(case: Case, scope: Scope) -> str:
     """Graph of the scope's counter over baseline and window."""
+    return graph_url(case, expression(scope))
+
+
+def graph_url(case: Case, promql: str) -> str:
+    """Graph of any expression over baseline and window."""
     base = case.evidence.links.prometheus
     query = {
-        "g0.expr": expression(scope),
+        "g0.expr": promql,
         "g0.range_input": f"{round(case.span.seconds)}s",
         "g0.end_input": case.window.end.strftime("%Y-%m-%d %H:%M:%S"),
         "g0.tab": "0",
@@ -58,20 +62,3 @@ def trace_url(case: Case, trace_id: str) -> str:
     """One trace in Jaeger."""
     base = case.evidence.links.jaeger
     return f"{base}/trace/{trace_id}" if base else ""
-
-
-def search_url(
-    case: Case, *, service: str, operation: str, attributes: Mapping[str, str] | None = None
-) -> str:
-    """Jaeger's search for one step in the window, narrowed by span attributes."""
-    base = case.evidence.links.jaeger
-    query: dict[str, str | int] = {
-        "service": service,
-        "operation": operation,
-        "start": epoch_ms(case.window.start) * 1000,
-        "end": epoch_ms(case.window.end) * 1000,
-        "limit": 20,
-    }
-    if attributes:
-        query["tags"] = json.dumps(dict(sorted(attributes.items())))
-    return f"{base}/search?{urlencode(query)}" if base else ""

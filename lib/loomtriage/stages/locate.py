@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from loomtriage.analysis.outcomes import failing
+from loomtriage.analysis.steps.outcomes import failing
 from loomtriage.case import Case
 from loomtriage.model import Frame, State, judge
 from loomtriage.model.window import iso
@@ -34,7 +34,7 @@ def _blind(case: Case, frame: Frame) -> StageResult:
         verdict=judge(
             findings, headline="Traces are missing; metrics and logs become the main chain."
         ),
-        charts=example_charts(None),
+        charts=example_charts(None) if case.pictures else (),
         tables=(steps_table(()), examples_table(None)),
         caveats=caveats_of(frame),
         source=case.source,
@@ -43,13 +43,13 @@ def _blind(case: Case, frame: Frame) -> StageResult:
 
 def _located(case: Case, frame: Frame) -> StageResult:
     found = measure_traces(case, frame)
-    step = check_safely("locate.step", lambda: (failing_step(case, found),))
-    slow = check_safely("locate.slow_step", lambda: (slow_step(case, found),))
+    step = check_safely("locate.step", lambda: (failing_step(case, found),), *found.frames)
+    slow = check_safely("locate.slow_step", lambda: (slow_step(case, found),), *found.frames)
     if found.step and not found.doubts:  # a sure step: too few calls to time them is no gap
         slow = tuple(finding for finding in slow if finding.state is not State.NO_DATA)
     rest = (
-        *check_safely("locate.missing_child", lambda: missing_children(case, found)),
-        *check_safely("locate.coverage", lambda: coverage(found)),
+        *check_safely("locate.missing_child", lambda: missing_children(case, found), *found.frames),
+        *check_safely("locate.coverage", lambda: coverage(found), *found.frames),
     )
     quiet = step[0].state is State.OK and found.slow is not None
     # Without a trace inside the scope there is nothing more to say than that.
@@ -57,7 +57,7 @@ def _located(case: Case, frame: Frame) -> StageResult:
     return StageResult(
         stage="locate",
         verdict=judge(findings, headline=(slow if quiet else step)[0].says),
-        charts=example_charts(found),
+        charts=example_charts(found) if case.pictures else (),
         tables=(steps_table(found.steps), examples_table(found)),
         caveats=found.caveats,
         handover=_handover(found),

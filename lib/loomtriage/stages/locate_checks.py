@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pandas as pd
 
-from loomtriage.analysis.calls import NETWORK
-from loomtriage.analysis.outcomes import failing
-from loomtriage.analysis.steps import EFFECT, Step
+from loomtriage.analysis.steps.calls import NETWORK
+from loomtriage.analysis.steps.outcomes import failing
+from loomtriage.analysis.steps.ranking import EFFECT, Step
 from loomtriage.analysis.surprise import FLOOR_EVENTS
 from loomtriage.case import Case
 from loomtriage.contract.events import NO_COLLECTOR, STARTUP, TRACING_OFF

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pandas as pd
 
-from loomtriage.analysis.clocks import aligned
-from loomtriage.analysis.example_traces import durations
-from loomtriage.analysis.outcomes import failing
-from loomtriage.analysis.steps import Step
+from loomtriage.analysis.steps.clocks import aligned
+from loomtriage.analysis.steps.example_traces import durations
+from loomtriage.analysis.steps.outcomes import failing
+from loomtriage.analysis.steps.ranking import Step
 from loomtriage.model.window import iso
 from loomtriage.report.canvas import Chart, nothing
 from loomtriage.report.tables import Table

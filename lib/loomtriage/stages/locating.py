@@ -7,13 +7,13 @@ from operator import contains
 
 import pandas as pd
 
-from loomtriage.analysis.absent_children import Absence, absences
-from loomtriage.analysis.calls import tally
-from loomtriage.analysis.clocks import skews
-from loomtriage.analysis.example_traces import ExampleTraces, example_traces
-from loomtriage.analysis.forest import grow
 from loomtriage.analysis.joins import Coverage, metric_to_trace
-from loomtriage.analysis.steps import Step, deepest, rank, slowest
+from loomtriage.analysis.steps.absent_children import Absence, absences
+from loomtriage.analysis.steps.calls import tally
+from loomtriage.analysis.steps.clocks import skews
+from loomtriage.analysis.steps.example_traces import ExampleTraces, example_traces
+from loomtriage.analysis.steps.forest import grow
+from loomtriage.analysis.steps.ranking import Step, deepest, rank, slowest
 from loomtriage.case import Case
 from loomtriage.contract.keys import read_each
 from loomtriage.contract.spans import BATCH, ROW
@@ -37,6 +37,7 @@ class Locating:
         coverage: rows that failed by the counters → rows with a failing span.
         doubts: why the traces say less than they seem to, one sentence each.
         caveats: stated limits of what was pulled.
+        frames: what was pulled, of window and baseline.
     """
 
     spans: pd.DataFrame
@@ -49,6 +50,7 @@ class Locating:
     coverage: Coverage
     doubts: tuple[str, ...]
     caveats: tuple[str, ...]
+    frames: tuple[Frame, Frame]
 
 
 def measure_traces(case: Case, frame: Frame) -> Locating:
@@ -69,6 +71,7 @@ def measure_traces(case: Case, frame: Frame) -> Locating:
         coverage=metric_to_trace(failing_rows(case), spans),
         doubts=_doubts(frame, earlier, has_baseline=then.roots > 0),
         caveats=(*caveats_of(frame, earlier), *_oddities(spans)),
+        frames=(frame, earlier),
     )
 
 

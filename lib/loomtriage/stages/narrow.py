@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from loomtriage.analysis.patterns import Pattern
+from loomtriage.analysis.counters.patterns import Pattern
 from loomtriage.analysis.surprise import FLOOR_EVENTS
 from loomtriage.case import Case
 from loomtriage.contract import catalogue
@@ -34,17 +34,17 @@ def narrow(case: Case) -> StageResult:
         result = StageResult(
             stage="narrow",
             verdict=verdict,
-            charts=narrow_charts(case, found),
+            charts=narrow_charts(case, found) if case.pictures else (),
             tables=(suspects_table(found), leaves_table(found)),
             caveats=caveats_of(found.frame),
             source=case.source,
         )
         return finish(case, result)
     findings = [
-        *check_safely("narrow.pattern", lambda: (_pattern(case, found),)),
-        *check_safely("narrow.folding", lambda: _folding(found)),
-        *check_safely("narrow.reasons", lambda: _reasons(found)),
-        *check_safely("narrow.gauges", lambda: _gauges(found)),
+        *check_safely("narrow.pattern", lambda: (_pattern(case, found),), found.frame),
+        *check_safely("narrow.folding", lambda: _folding(found), *found.frames),
+        *check_safely("narrow.reasons", lambda: _reasons(found), found.frame),
+        *check_safely("narrow.gauges", lambda: _gauges(found), found.frame),
     ]
     scope = case.scope.narrow(**found.scope.as_json())
     began = onset(found, case)
@@ -53,7 +53,7 @@ def narrow(case: Case) -> StageResult:
         verdict=judge(
             findings, headline=findings[0].says, suspects=[_suspect(p) for p in found.patterns]
         ),
-        charts=narrow_charts(case, found),
+        charts=narrow_charts(case, found) if case.pictures else (),
         tables=(suspects_table(found), leaves_table(found)),
         caveats=(*caveats_of(found.frame), *found.increases.caveats),
         handover={

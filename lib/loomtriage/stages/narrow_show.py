@@ -97,11 +97,25 @@ def _attempts(found: Narrowing) -> dict[str, Points]:
         result = catalogue.BY_ID[metric].result
         for op, reason in sorted({(str(c[4]), str(c[5])) for c in columns}):
             chosen = [c for c in columns if (c[4], c[5]) == (op, reason)]
-            total = data[chosen].ffill().fillna(0.0).sum(axis=1)
+            total = whole(data[chosen]).sum(axis=1)
             if total.iloc[-1] > total.iloc[0]:
                 name = " ".join(part for part in (result, op, reason) if part not in ("", "none"))
                 curves[name] = _points(total)
     return curves
+
+
+def whole(counters: pd.DataFrame) -> pd.DataFrame:
+    """Counters without gaps, so that their sum does not jump where one of them has no sample.
+
+    A target that is scraped a moment after the others had its first value all along; a series
+    that misses two scrapes of the first one was born at zero.
+    """
+    seen = counters.notna().cumsum()
+    born = seen.ge(2).idxmax()[seen.iloc[-1] >= 2].min()
+    early = counters.columns[(seen.ge(1).idxmax() <= born).to_numpy()]
+    filled = counters.ffill()
+    filled[early] = filled[early].bfill()
+    return filled.fillna(0.0)
 
 
 def _gauge(found: Narrowing, name: str) -> dict[str, Points]:

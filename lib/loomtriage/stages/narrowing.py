@@ -8,10 +8,10 @@ from datetime import datetime
 
 import pandas as pd
 
-from loomtriage.analysis.folding import Folding, fold, folding
-from loomtriage.analysis.gauges import Move, moves
-from loomtriage.analysis.increases import Increases, leaves, measure
-from loomtriage.analysis.patterns import Pattern, rank
+from loomtriage.analysis.counters.folding import Folding, fold, folding
+from loomtriage.analysis.counters.gauges import Move, moves
+from loomtriage.analysis.counters.increases import Increases, leaves, measure
+from loomtriage.analysis.counters.patterns import Pattern, rank
 from loomtriage.analysis.surprise import FLOOR_EVENTS, Exposure, exposure
 from loomtriage.case import Case
 from loomtriage.contract import catalogue
@@ -34,6 +34,8 @@ COUNTERS = (
     "dead_letter",
 )
 GAUGES = ("lag", "oldest_age", "stuck")
+DATED = ("last_success",)
+"""Gauges whose value is a moment by the worker's own clock."""
 SCOPE = ("env", "projection", "op", "reason", "result")
 END_SLACK = 0.25
 """Share of the window that may lie between a worker's scrapes and the window's ends."""
@@ -80,6 +82,11 @@ class Narrowing:
     watched: bool
 
     @property
+    def frames(self) -> tuple[Frame, ...]:
+        """The counters and gauges, and the lines where they were asked for."""
+        return (self.frame,) if self.lines is None else (self.frame, self.lines)
+
+    @property
     def failing(self) -> float:
         """Rows that were retried or failed in the window, whatever the baseline had."""
         return sum(self.folded.total(name)[0] for name in ("retry_scheduled", "terminal_failed"))
@@ -108,7 +115,7 @@ def measure_case(case: Case) -> Narrowing:
     Log lines, or spans where no line helps, are pulled only when something failed, to count the
     attempts of one row once.
     """
-    frame = case.pull_metrics(*COUNTERS, *GAUGES)
+    frame = case.pull_metrics(*COUNTERS, *GAUGES, *DATED)
     increases = measure(frame, window=case.window, baseline=case.baseline)
     failed = any(sum(increases.total(name)) for name in ("retry_scheduled", "terminal_failed"))
     lines = case.pull("lines") if failed else None

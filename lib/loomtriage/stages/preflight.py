@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import partial
 
-from loomtriage.analysis.increases import Increases, measure
+from loomtriage.analysis.apart import clocks_apart
+from loomtriage.analysis.counters.increases import Increases, measure
 from loomtriage.case import Case, at_once
 from loomtriage.contract.catalogue import METRICS, MetricType
 from loomtriage.contract.keys import SEARCH
@@ -39,6 +40,7 @@ class Look:
     traces: Frame
     logs: Frame
     rows: Frame
+    listed: Frame
     targets: tuple[Scraped, ...]
     increases: Increases
 
@@ -92,6 +94,7 @@ def look_at(case: Case) -> Look:
         traces=spans,
         logs=case.pull("lines"),
         rows=rows,
+        listed=listed,
         targets=scraped_targets(listed, metrics.data),
         increases=measure(metrics, window=case.window, baseline=case.baseline),
     )
@@ -103,21 +106,28 @@ def preflight_findings(case: Case, look: Look) -> list[Finding]:
     findings: list[Finding] = []
     for name, frame in look.frames.items():
         check = f"preflight.{name}"
-        findings += check_safely(check, partial(_present, check, frame))
-    findings += check_safely("preflight.targets", lambda: target_findings(look.targets))
+        findings += check_safely(check, partial(_present, check, frame), frame)
+    findings += check_safely(
+        "preflight.targets", lambda: target_findings(look.targets), look.listed
+    )
     if len(metrics):
-        findings += check_safely("preflight.samples", lambda: (samples(case, metrics),))
+        findings += check_safely("preflight.samples", lambda: (samples(case, metrics),), metrics)
         findings += check_safely(
             "preflight.work",
             lambda: (work(metrics.data, look.increases, logs.data, look.targets),),
+            metrics,
         )
     told = read_tracing(
         traces, logs.data, look.increases, projection=case.scope.projection or SEARCH
     )
-    findings += check_safely("preflight.tracing", lambda: tracing_findings(traces, told))
+    findings += check_safely("preflight.tracing", lambda: tracing_findings(traces, told), traces)
     findings += check_safely("preflight.log_level", lambda: log_level(logs, look.increases))
     findings += check_safely(
-        "preflight.clocks", lambda: clocks(logs.data, rows.data, *look.frames.values())
+        "preflight.clocks",
+        lambda: clocks(
+            clocks_apart(metrics.data, logs.data, rows.data, window=case.window),
+            *look.frames.values(),
+        ),
     )
     return findings
 

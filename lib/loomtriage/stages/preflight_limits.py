@@ -6,65 +6,56 @@ import re
 
 import pandas as pd
 
-from loomtriage.analysis.increases import Increases
+from loomtriage.analysis.apart import FAR_S, NOTED_S, Apart
+from loomtriage.analysis.counters.increases import Increases
 from loomtriage.case import Case
 from loomtriage.contract.catalogue import BY_ID
 from loomtriage.contract.events import WORKER_STATE
-from loomtriage.contract.keys import read_key
 from loomtriage.model import Finding, Frame, State
 from loomtriage.stages.preflight_targets import Scraped
 
 ENOUGH_SAMPLES = 20
 """Scrapes per window below which a change cannot be dated (a counter read twice has no onset)."""
-SKEW_NOTED_S, SKEW_WARNED_S = 2.0, 30.0
-ENOUGH_PAIRS = 3
 _SKEW = re.compile(r"^clock_skew: the (.+)'s clock is (\d+(?:\.\d+)?) s (ahead of|behind) ours")
 
 
-def clocks(lines: pd.DataFrame, rows: pd.DataFrame, *frames: Frame) -> tuple[Finding, ...]:
-    """How far the clocks of servers, database and workers differ, as measured."""
+def clocks(apart: tuple[Apart, ...], *frames: Frame) -> tuple[Finding, ...]:
+    """How far the clocks of servers, database and workers differ, as measured.
+
+    NO_DATA where nothing could be measured: silence about clocks is no agreement.
+    """
     answered = sum(len(frame) > 0 for frame in frames)
-    if not answered:
+    if not answered and not apart:
         return ()
     told = [m for frame in frames for text in frame.caveats if (m := _SKEW.match(text))]
     skews = {m[1]: float(m[2]) if m[3] == "ahead of" else -float(m[2]) for m in told}
-    lag, n = _database_behind_lines(lines, rows)
-    if n >= ENOUGH_PAIRS:
-        skews["database, against log lines,"] = lag
+    skews |= {one.whose: one.ahead_s for one in apart}
     worst = max((abs(skew) for skew in skews.values()), default=0.0)
-    far = {name: skew for name, skew in skews.items() if abs(skew) > SKEW_NOTED_S}
-    if not far:
-        pairs = f"; {n} rows agree with their lines within {abs(lag):.1f} s" if n else ""
-        says = f"Clocks of {answered} sources agree within {SKEW_NOTED_S:g} s{pairs}."
-    else:
+    far = {name: skew for name, skew in skews.items() if abs(skew) > NOTED_S}
+    n = sum(one.n for one in apart) + len(told)
+    state = State.WARN if worst > FAR_S else State.OK
+    if far:
         listed = "; ".join(f"{name} is {skew:+.1f} s off" for name, skew in sorted(far.items()))
         says = f"Clocks differ: {listed}. Order between signals is unsure by as much; run NTP."
+    elif skews:
+        says = f"{len(skews)} clocks, compared {n} times, agree within {max(worst, 0.1):.1f} s."
+    else:
+        state = State.NO_DATA
+        says = (
+            "No clock could be compared: no row's end stands in a log line too, and no gauge of "
+            "a last success is fresh. No server was seen to be off. Configure logs and outbox."
+        )
     return (
         Finding(
             check="preflight.clocks",
-            state=State.WARN if worst > SKEW_WARNED_S else State.OK,
+            state=state,
             says=says,
-            value=round(worst, 1),
+            value=round(worst, 1) if skews else None,
             unit="s",
-            threshold=SKEW_WARNED_S,
-            n=answered,
+            threshold=FAR_S,
+            n=n,
         ),
     )
-
-
-def _database_behind_lines(lines: pd.DataFrame, rows: pd.DataFrame) -> tuple[float, int]:
-    """Median of database time minus log time of one and the same end of a row, in seconds."""
-    done = {
-        str(row): moment
-        for row, moment in zip(rows["id"], rows["processed_at"], strict=True)
-        if not pd.isna(moment)
-    }
-    apart = [
-        (done[row] - moment).total_seconds()
-        for moment, fields in zip(lines["ts"], lines["fields"], strict=True)
-        if (row := read_key("outbox_event_id", fields)) in done and fields.get("result") == "ok"
-    ]
-    return (float(pd.Series(apart).median()), len(apart)) if apart else (0.0, 0)
 
 
 def log_level(lines: Frame, increases: Increases) -> tuple[Finding, ...]:

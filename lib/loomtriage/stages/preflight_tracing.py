@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from loomtriage.analysis.increases import Increases
+from loomtriage.analysis.counters.increases import Increases
 from loomtriage.contract.events import NO_COLLECTOR, STARTUP, TRACING_OFF
 from loomtriage.contract.spans import BATCH, ROW
 from loomtriage.model import Finding, Frame, State

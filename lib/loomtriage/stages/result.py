@@ -3,20 +3,34 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TypeVar
 
 from loomtriage.case import Case
 from loomtriage.errors import UsageError
 from loomtriage.handover import add_handover
-from loomtriage.model import Evidence, Finding, Frame, Scope, State, Suspect, Verdict
+from loomtriage.model import Evidence, Finding, Frame, Kind, Scope, State, Suspect, Verdict
 from loomtriage.report.canvas import Chart
 from loomtriage.report.tables import Table
 
 Shown = TypeVar("Shown", Chart, Table)
-NEXT_STAGE = {"preflight": "narrow", "conform": "narrow", "narrow": "locate", "locate": "explain"}
+_DAMAGED = ("truncated", "partial", "stale", "contaminated", "foreign")
+"""First words of the caveats by which a frame is less, or other, than what was asked for."""
+_DAMAGED_LINES = tuple(word for word in _DAMAGED if word != "stale")
+"""A log file of a worker that is gone is stale in peace, while others are written."""
+_COARSE = ("thinned",)
+"""Of those by which it is whole, and seen from afar."""
+NEXT_STAGE = {
+    "preflight": "narrow",
+    "conform": "narrow",
+    "narrow": "locate",
+    "locate": "explain",
+    "explain": "retries",
+    "retries": "close",
+    "close": "incident",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +43,7 @@ class StageResult:
         charts, tables: what there is to look at, first things first.
         caveats: stated limits of the frames that were used.
         handover: what the next stage starts from, by key.
-        conclusion: the cause block, from the explain stage only.
+        conclusion: the cause block of the explain stage, the story of the incident stage.
         source: source spec, for the command of the next stage.
     """
 
@@ -76,21 +90,10 @@ def finish(case: Case, result: StageResult) -> StageResult:
     folder.mkdir(mode=0o700, exist_ok=True)
     charts = []
     for chart in result.charts:
-        names = []
-        for theme, png in (("", chart.light_png), ("-dark", chart.dark_png)):
-            name = f"{result.stage}-{chart.id}{theme}.png" if png else ""
-            if name:
-                (folder / name).write_bytes(png)
-            names.append(name)
-        charts.append(
-            {
-                "id": chart.id,
-                "title": chart.title,
-                "alt": chart.alt,
-                "light": names[0],
-                "dark": names[1],
-            }
-        )
+        name = f"{result.stage}-{chart.id}.png" if chart.png else ""
+        if name:
+            (folder / name).write_bytes(chart.png)
+        charts.append({"id": chart.id, "title": chart.title, "alt": chart.alt, "png": name})
     content = {
         "stage": result.stage,
         "verdict": asdict(result.verdict),
@@ -125,13 +128,47 @@ def load_verdict(content: Mapping[str, object]) -> Verdict:
     )
 
 
-def check_safely(check: str, run: Callable[[], tuple[Finding, ...]]) -> tuple[Finding, ...]:
-    """Run a check; one that throws is ERROR, never a pass. The only place that catches it."""
+def check_safely(
+    check: str, run: Callable[[], tuple[Finding, ...]], *frames: Frame
+) -> tuple[Finding, ...]:
+    """Run a check; one that throws is ERROR, never a pass. The only place that catches it.
+
+    `frames` are what it judges by: see `bounded`.
+    """
     try:
-        return run()
+        return bounded(run(), *frames)
     except Exception as error:  # noqa: BLE001  (a broken check must not pass for a healthy system)
         says = f"The check itself broke: {type(error).__name__}: {str(error)[:200]}"
         return (Finding(check=check, state=State.ERROR, says=says),)
+
+
+def bounded(findings: Iterable[Finding], *frames: Frame) -> tuple[Finding, ...]:
+    """Findings that promise no more than their frames hold.
+
+    OK by a damaged frame becomes WARN; what the caveat says is added to the sentence, as it is
+    for frames that are only coarse.
+    """
+    damage = tuple(dict.fromkeys(text for frame in frames for text in damage_of(frame)))
+    noted = tuple(text for frame in frames for text in frame.caveats if text.startswith(_COARSE))
+    return tuple(_bounded(finding, damage, noted) for finding in findings)
+
+
+def damage_of(frame: Frame) -> tuple[str, ...]:
+    """The caveats by which a frame cannot carry an OK."""
+    words = _DAMAGED_LINES if frame.kind is Kind.LINES else _DAMAGED
+    return tuple(text for text in frame.caveats if text.startswith(words))
+
+
+def _bounded(finding: Finding, damage: tuple[str, ...], noted: tuple[str, ...]) -> Finding:
+    if finding.state is not State.OK or not (damage or noted):
+        return finding
+    more = f"; and {len(damage) - 1} more limits" if len(damage) > 1 else ""
+    limit = "; ".join(text[:200].rstrip(".") for text in (*damage[:1], *noted[:1]))
+    return replace(
+        finding,
+        state=State.WARN if damage else State.OK,
+        says=f"{finding.says} By what was seen only: {limit}{more}.",
+    )
 
 
 def missing(check: str, frame: Frame) -> Finding:

@@ -106,6 +106,7 @@ def test_two_automatic_choices_differ():
 def test_fixed_ports_are_the_documented_ones():
     """The fixed ports are Wordloom's own and Jaeger's and Prometheus' well-known ones."""
     assert dict(ports.choose("fixed")) == {
+        "alertmanager": 9093,
         "api": 8000,
         "worker": 9108,
         "worker_http": 9118,

@@ -21,7 +21,7 @@ DRILL = Drill(
     # One worker that writes row by row never fills a queue.
     services={"worker": {"OUTBOX_CONCURRENCY": "6"}},
     fault=EsLimits(workers=1, queue=1, service_s=0.4),
-    load=LoadPlan(per_s=8, ops=("upsert",)),
+    load=LoadPlan(per_s=7, ops=("upsert",)),
     expect=(
         Appears("retry_scheduled", projection=SEARCH, reason="rate_limited"),
         Rises("failed", projection=SEARCH, reason="rate_limited"),

@@ -26,6 +26,7 @@ DRILL = Drill(
         Rises("dead_letter", projection=SEARCH),
         Absent("retry_scheduled", projection=SEARCH),
         Absent("failed", projection=SEARCH, reason="es_write_blocked"),
+        Absent("bulk_requests", projection=SEARCH, result="partial"),
     ),
     look_alikes={
         "es_write_block": "All rows fail, with 403; here some do, with 400.",

@@ -25,6 +25,8 @@ DRILL = Drill(
         Rises("lag", projection=SEARCH),
         Absent("failed", projection=SEARCH),
         Absent("terminal_failed", projection=SEARCH),
+        Absent("contention", projection=SEARCH),
+        Absent("reclaimed", projection=SEARCH),
     ),
     look_alikes={
         "es_429": "Writes are rejected and retried; here every one succeeds.",

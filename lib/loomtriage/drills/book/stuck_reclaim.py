@@ -27,6 +27,7 @@ DRILL = Drill(
         Appears("reclaimed", projection=SEARCH),
         Flat("terminal_failed", projection=SEARCH),
         Absent("failed", projection=SEARCH, reason="es_unreachable"),
+        Absent("trace_export_failures", projection=SEARCH),
     ),
     look_alikes={
         "db_contention": "A foreign session holds rows that nobody claimed; here a worker does.",

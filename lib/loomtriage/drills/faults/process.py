@@ -14,7 +14,7 @@ from loomtriage.drills.fault import Undo
 from loomtriage.drills.recovery import Recovery, nothing
 from loomtriage.errors import SourceUnavailable
 from loomtriage.lab import control
-from loomtriage.lab.alive import Kernel, is_same, kernel_state
+from loomtriage.lab.alive import Kernel, is_same, kernel_state, wait_gone
 from loomtriage.model import Evidence
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 STOP, KILL = "process_stop", "process_kill"
 HOLDS_WITHIN_S = 6.0
+DIES_S = 0.5
 _LOOK_EVERY_S = 0.004
 
 
@@ -54,6 +55,7 @@ class ProcessFault:
             self._send(signal.SIGSTOP)
         if self.planned.kind == KILL:
             self._send(signal.SIGKILL)
+            wait_gone(int(self.planned.detail["pid"]), self.planned.detail["mark"], wait_s=DIES_S)
         return self.planned
 
     def witness(self) -> Evidence | None:
@@ -124,7 +126,8 @@ def wake(lab: LabState, undo: Undo) -> None:
     if is_same(pid, mark):
         with suppress(ProcessLookupError):
             os.killpg(pid, signal.SIGCONT)
-    elif undo.kind == KILL:
+    # A process that was killed a moment ago may still be counted among the living.
+    if undo.kind == KILL and wait_gone(pid, mark, wait_s=DIES_S):
         control.start(lab, undo.detail["service"])
 
 

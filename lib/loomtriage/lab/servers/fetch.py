@@ -46,20 +46,38 @@ PROGRAMS = ("prometheus", "promtool")
 
 def from_debian(cache: Path, say: Say) -> bool:
     """Unpack the distribution's package into the cache; needs no root and installs nothing."""
-    if not shutil.which("apt-get") or not shutil.which("dpkg"):
-        return False
     with tempfile.TemporaryDirectory(prefix=".apt-", dir=cache) as scratch:
-        work = Path(scratch)
-        apt, patience = _private_apt(work), Patience(say)
-        patience.say("Fetching the Prometheus package of this distribution (about 20 MB)")
-        # A foreign source in the list may fail here and the package still be there.
-        _run((*apt, "update"), work, patience)
         # The checker is a package of its own since Debian 13, inside the server's before.
-        for package in PROGRAMS:
-            _run((*apt, "download", package), work, patience)
-        for archive in work.glob("*.deb"):
-            _run(("dpkg", "-x", str(archive), str(work / "root")), work, patience)
-        return _install(cache, programs=work / "root/usr/bin", web=work / "root/usr/share")
+        unpacked = _unpack(Path(scratch), PROGRAMS, say=say)
+        return unpacked is not None and _install(
+            cache, programs=unpacked / "bin", web=unpacked / "share"
+        )
+
+
+def from_debian_package(cache: Path, say: Say, *, name: str) -> bool:
+    """Unpack a package's program, named like it, and its data into `<cache>/<name>`."""
+    with tempfile.TemporaryDirectory(prefix=".apt-", dir=cache) as scratch:
+        unpacked = _unpack(Path(scratch), (name,), say=say)
+        if unpacked is None or not (unpacked / "bin" / name).is_file():
+            return False
+        with suppress(OSError):  # of two labs the first wins
+            unpacked.rename(cache / name)
+        return (cache / name).is_dir()
+
+
+def _unpack(work: Path, packages: tuple[str, ...], *, say: Say) -> Path | None:
+    """The `usr` folder of what these packages hold; None where there is no apt."""
+    if not shutil.which("apt-get") or not shutil.which("dpkg"):
+        return None
+    apt, patience = _private_apt(work), Patience(say)
+    patience.say(f"Fetching the {packages[0]} package of this distribution")
+    # A foreign source in the list may fail here and the package still be there.
+    _run((*apt, "update"), work, patience)
+    for package in packages:
+        _run((*apt, "download", package), work, patience)
+    for archive in work.glob("*.deb"):
+        _run(("dpkg", "-x", str(archive), str(work / "root")), work, patience)
+    return work / "root/usr"
 
 
 def from_release(cache: Path, say: Say) -> bool:

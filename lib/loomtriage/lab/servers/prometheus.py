@@ -12,8 +12,11 @@ from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 from urllib.parse import quote
 
+from loomtriage.contract.alerts import rules_data
+from loomtriage.contract.rules import LAB
 from loomtriage.errors import Refused
 from loomtriage.lab.patience import Say
+from loomtriage.lab.servers import alertmanager
 from loomtriage.lab.servers.fetch import from_debian, from_release
 from loomtriage.lab.state import ENV, write_private
 
@@ -33,6 +36,7 @@ JOBS: Mapping[str, tuple[str, str]] = {
 SPARE_JOB = "wordloom-worker"
 TARGETS = "targets"
 """Folder in the lab's folder with one file for each spare worker that was started."""
+RULES = "rules.yml"
 
 _SPARES = f"""    file_sd_configs:
       - files: ["{TARGETS}/*.json"]
@@ -117,7 +121,7 @@ def version(binary: Path) -> tuple[int, int]:
 
 
 def configuration(ports: Mapping[str, int]) -> str:
-    """The text of `prometheus.yml`: static targets, two samples a second.
+    """The text of `prometheus.yml`: static targets, two samples a second, the contract's rules.
 
     A spare worker joins by a file: as a static target it would look like an outage until then.
     """
@@ -134,8 +138,20 @@ def configuration(ports: Mapping[str, int]) -> str:
         f"  scrape_interval: {SCRAPE_S * 1000:.0f}ms\n"
         f"  scrape_timeout: {SCRAPE_S * 1000:.0f}ms\n"
         f"  evaluation_interval: {EVALUATE_S * 1000:.0f}ms\n"
-        "scrape_configs:\n" + jobs
+        f"rule_files: [{RULES}]\n" + _alerting(ports) + "scrape_configs:\n" + jobs
     )
+
+
+def _alerting(ports: Mapping[str, int]) -> str:
+    if alertmanager.PORT not in ports:
+        return ""
+    target = f"127.0.0.1:{ports[alertmanager.PORT]}"
+    return f'alerting:\n  alertmanagers: [{{static_configs: [{{targets: ["{target}"]}}]}}]\n'
+
+
+def rules() -> str:
+    """The text of the rules file: what production is given, with a minute become a second."""
+    return json.dumps(rules_data(LAB), indent=1)
 
 
 def spare_target(port: int) -> str:

@@ -21,8 +21,8 @@ from pathlib import Path
 from loomtriage.errors import TriageError
 from loomtriage.lab.alive import is_same, started
 from loomtriage.lab.lock import sign
-from loomtriage.lab.servers import postgres, prometheus
-from loomtriage.lab.state import ENV, LabState, state_file, write_state
+from loomtriage.lab.servers import alertmanager, postgres, prometheus
+from loomtriage.lab.state import ENV, LabState, state_file, write_private, write_state
 from loomtriage.lab.supervisor.children import children
 from loomtriage.lab.supervisor.fleet import Fleet
 from loomtriage.lab.supervisor.lifetime import StartFailed
@@ -110,6 +110,10 @@ class Supervisor:
         """What must be on disk before the first service starts."""
         plan = self._plan
         (plan.root / "prometheus.yml").write_text(prometheus.configuration(plan.ports))
+        (plan.root / prometheus.RULES).write_text(prometheus.rules())
+        if plan.webhook:
+            text = alertmanager.configuration(plan.webhook.url, token_file=plan.webhook.token_file)
+            write_private(plan.root / alertmanager.CONFIG, text)
         (plan.root / prometheus.TARGETS).mkdir(mode=0o700, exist_ok=True)
         for name in ("prometheus", "otlp"):
             (plan.data / name).mkdir()

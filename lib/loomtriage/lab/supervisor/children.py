@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
+from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
 from pathlib import Path
 
-from loomtriage.lab.servers import postgres, prometheus
+from loomtriage.errors import TriageError
+from loomtriage.lab.index import TOLERANT
+from loomtriage.lab.servers import alertmanager, postgres, prometheus
 from loomtriage.lab.servers.accounts import Account
 from loomtriage.lab.state import ENV, INDEX, OWNER_ROLE, database_url
 from loomtriage.lab.supervisor.plan import Plan
@@ -75,8 +79,9 @@ def children(plan: Plan) -> tuple[Child, ...]:
     table = (
         # Prometheus comes first although it needs the others' samples: it is slow to its first.
         _prometheus(plan),
+        *_alertmanager(plan),
         _postgres(plan),
-        _python("elastic", (port["elastic_direct"],), _secrets(plan)),
+        _elastic(plan),
         _proxy(plan),
         _otlp(plan),
         _python("api", (port["api"],), {**app, **_tracing(plan, "wordloom-api")}, after=_API_NEEDS),
@@ -123,6 +128,50 @@ def _prometheus(plan: Plan) -> Child:
         ports=(port,),
         ready=partial(prometheus.has_samples, port),
     )
+
+
+def _elastic(plan: Plan) -> Child:
+    port = plan.ports["elastic_direct"]
+    ours = _python("elastic", (port,), _secrets(plan))
+    # Our worker creates its index; somebody else's finds it, as it does elsewhere.
+    return replace(ours, furnish=partial(_make_index, port)) if plan.worker_cmd else ours
+
+
+def _make_index(port: int) -> None:
+    status: object
+    connection = HTTPConnection("127.0.0.1", port, timeout=5)
+    try:
+        body = json.dumps({"mappings": dict(TOLERANT)})
+        connection.request("PUT", f"/{INDEX}", body, {"Content-Type": "application/json"})
+        status = connection.getresponse().status
+    except (OSError, HTTPException) as error:
+        status = type(error).__name__
+    finally:
+        connection.close()
+    if status != HTTPStatus.OK:
+        raise TriageError(
+            f"The index {INDEX} cannot be created in the lab: {status}.",
+            hint="Look at the log of elastic.",
+        )
+
+
+def _alertmanager(plan: Plan) -> tuple[Child, ...]:
+    """There only when somebody wants to hear of alerts."""
+    if plan.alertmanager is None:
+        return ()
+    port = plan.ports[alertmanager.PORT]
+    argv = alertmanager.command(
+        plan.alertmanager,
+        config=plan.root / alertmanager.CONFIG,
+        data=plan.data / "alertmanager",
+        port=port,
+    )
+    ready = partial(answers, port, "/-/ready")
+    folder = alertmanager.templates_of(plan.alertmanager)
+    own = Child(
+        name="alertmanager", argv=argv, env=PLAIN, ports=(port,), ready=ready, folder=folder
+    )
+    return (own,)
 
 
 def _proxy(plan: Plan) -> Child:

@@ -22,15 +22,17 @@ from loomtriage.errors import TriageError, UsageError
 from loomtriage.lab.alive import started, wait_gone
 from loomtriage.lab.lock import claim, lock_holder, sign, signer
 from loomtriage.lab.patience import SILENCE_S, Patience, Say
+from loomtriage.lab.servers import alertmanager
 from loomtriage.lab.servers.accounts import must_reach
+from loomtriage.lab.servers.alertmanager import find_alertmanager
 from loomtriage.lab.servers.postgres import find_server, system_bin, wheel_bin
-from loomtriage.lab.servers.prometheus import find_prometheus
+from loomtriage.lab.servers.prometheus import cache_dir, find_prometheus
 from loomtriage.lab.services import ORDERS, last_lines, leftovers, services_file, status
 from loomtriage.lab.state import LabState, read_state, state_file
 from loomtriage.lab.supervisor import ports as lab_ports
 from loomtriage.lab.supervisor.children import PLAIN
 from loomtriage.lab.supervisor.folder import clear, end_leftovers, make_folder
-from loomtriage.lab.supervisor.plan import Owner, Plan, plan_file, write_plan
+from loomtriage.lab.supervisor.plan import Owner, Plan, Webhook, plan_file, write_plan
 
 _START_S = 120.0
 _STOP_S = 45.0
@@ -49,6 +51,7 @@ def up(  # noqa: PLR0913 - each is one independent choice, named where it is mad
     worker_env: Mapping[str, str] = _NO_ENV,
     worker_cmd: Sequence[str] = (),
     owner_grace_s: float = 600.0,
+    webhook: Webhook | None = None,
 ) -> LabState:
     """Start a lab as processes of their own and wait until it has its first samples.
 
@@ -65,6 +68,7 @@ def up(  # noqa: PLR0913 - each is one independent choice, named where it is mad
         worker_cmd: somebody else's worker to run instead of ours, with Wordloom's variables and
             in the current folder.
         owner_grace_s: seconds between the owner's end and the lab's.
+        webhook: who hears of alerts; an Alertmanager runs only then.
 
     Raises:
         Refused: a lab is up there, the folder is not a lab's, a port is taken, or a server
@@ -75,20 +79,22 @@ def up(  # noqa: PLR0913 - each is one independent choice, named where it is mad
     lock = claim(root)
     try:
         end_leftovers(root, say)
-        chosen = _ports(ports)
+        chosen = _ports(ports, webhook)
         wanted = replace(
             _draft(root, say),
             load_per_s=load_per_s,
             worker_env=dict(worker_env),
             worker_cmd=_resolved(worker_cmd),
             owner=Owner(pid=owner_pid, grace_s=owner_grace_s) if owner_pid else None,
+            webhook=webhook,
+            alertmanager=_alertmanager(say) if webhook else None,
         )
         for _ in range(_RACES if ports == "auto" else 0):
             try:
                 return _start(replace(wanted, ports=chosen), lock=lock, say=say)
             except _Raced as raced:
                 say(f"{raced.message} Choosing other ports")
-                chosen = _ports(ports)
+                chosen = _ports(ports, webhook)
         return _start(replace(wanted, ports=chosen), lock=lock, say=say)
     finally:
         os.close(lock)
@@ -155,8 +161,15 @@ def _resolved(command: Sequence[str]) -> tuple[str, ...]:
     return (str(Path(program).absolute()), *command[1:])
 
 
-def _ports(mode: str) -> Mapping[str, int]:
-    chosen = lab_ports.choose(mode)
+def _alertmanager(say: Say) -> Path:
+    from loomtriage.settings import settings
+
+    return find_alertmanager(cache_dir(settings().home_dir()), say=say)
+
+
+def _ports(mode: str, webhook: Webhook | None) -> Mapping[str, int]:
+    known = lab_ports.choose(mode)
+    chosen = {name: port for name, port in known.items() if webhook or name != alertmanager.PORT}
     lab_ports.refuse_taken(chosen)
     return chosen
 

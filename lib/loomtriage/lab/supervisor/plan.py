@@ -26,6 +26,19 @@ class Owner:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Webhook:
+    """Who hears of the lab's alerts.
+
+    Attributes:
+        url: where Alertmanager posts them.
+        token_file: file with the bearer token that it shows, empty for none.
+    """
+
+    url: str
+    token_file: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """Everything that a supervisor needs to know.
 
@@ -41,6 +54,8 @@ class Plan:
         worker_cmd: command that runs in place of our worker, empty for ours.
         folder: where that command runs.
         owner: process whose end takes the lab down, None for a lab that stays.
+        webhook: who hears of alerts, None for nobody.
+        alertmanager: the Alertmanager program, None for none.
     """
 
     root: Path
@@ -54,6 +69,8 @@ class Plan:
     worker_cmd: tuple[str, ...]
     folder: Path
     owner: Owner | None
+    webhook: Webhook | None = None
+    alertmanager: Path | None = None
 
     @property
     def data(self) -> Path:
@@ -68,7 +85,7 @@ def plan_file(root: Path) -> Path:
 
 def write_plan(plan: Plan) -> None:
     """Leave a plan for the supervisor."""
-    account, owner = plan.server.account, plan.owner
+    account, owner, webhook = plan.server.account, plan.owner, plan.webhook
     record = {
         "lab_id": plan.lab_id,
         "token": plan.token,
@@ -81,6 +98,8 @@ def write_plan(plan: Plan) -> None:
         "worker_cmd": list(plan.worker_cmd),
         "folder": str(plan.folder),
         "owner": [owner.pid, owner.grace_s] if owner else None,
+        "webhook": [webhook.url, webhook.token_file] if webhook else None,
+        "alertmanager": str(plan.alertmanager) if plan.alertmanager else None,
     }
     write_private(plan_file(plan.root), json.dumps(record))
 
@@ -90,7 +109,8 @@ def take_plan(root: Path) -> Plan:
     file = plan_file(root)
     record = json.loads(file.read_text())
     file.unlink()
-    account, owner = record["account"], record["owner"]
+    account, owner, webhook = record["account"], record["owner"], record["webhook"]
+    alertmanager = record["alertmanager"]
     return Plan(
         root=root,
         lab_id=record["lab_id"],
@@ -106,4 +126,6 @@ def take_plan(root: Path) -> Plan:
         worker_cmd=tuple(record["worker_cmd"]),
         folder=Path(record["folder"]),
         owner=Owner(pid=owner[0], grace_s=owner[1]) if owner else None,
+        webhook=Webhook(url=webhook[0], token_file=webhook[1]) if webhook else None,
+        alertmanager=Path(alertmanager) if alertmanager else None,
     )

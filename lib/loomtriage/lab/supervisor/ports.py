@@ -18,6 +18,7 @@ FIXED: Mapping[str, int] = MappingProxyType(
         "postgres": 5435,
         "api": 8000,
         "prometheus": 9090,
+        "alertmanager": 9093,
         "worker": 9108,
         "worker_http": 9118,
         "worker_2": 9109,

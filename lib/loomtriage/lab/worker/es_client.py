@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from types import MappingProxyType
 from uuid import UUID
 
 import httpx
@@ -23,24 +22,9 @@ from opentelemetry.instrumentation.httpx import (
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.trace import Span, StatusCode
 
-TIMEOUT_S = 10.0
+from loomtriage.lab.index import MAPPING
 
-MAPPING: Mapping[str, object] = MappingProxyType(
-    {
-        "dynamic": "strict",
-        "properties": {
-            "entity_type": {"type": "keyword"},
-            "entity_id": {"type": "keyword"},
-            "library_id": {"type": "keyword"},
-            "text": {"type": "text"},
-            "snippet": {"type": "text"},
-            "rank_score": {"type": "double"},
-            "event_version": {"type": "long"},
-            "created_at": {"type": "date"},
-            "updated_at": {"type": "date"},
-        },
-    }
-)
+TIMEOUT_S = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,1 @@
+"""Conformance: what the signals show, held against what the contract demands."""

@@ -1,0 +1,1 @@
+"""Steps: spans hung together, and which service and span name fails or slows down."""

@@ -1,0 +1,1 @@
+"""Metrics: questions to a PromQL server, its answers, and scrapes as series of samples."""

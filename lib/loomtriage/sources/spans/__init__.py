@@ -1,0 +1,1 @@
+"""Spans: searches of a trace store and trace documents, as rows of one table."""

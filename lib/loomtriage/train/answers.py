@@ -1,0 +1,160 @@
+"""Answers: which six things does a trainee say, and how is each of them written?"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from loomtriage.contract import causes, reasons
+from loomtriage.contract.reasons import Action
+from loomtriage.errors import UsageError
+from loomtriage.report.tables import Table
+
+SCOPE_KEYS = ("projection", "op", "reason", "result")
+REPLAY, NO_PLACE = "replay", "none"
+ASKED: Mapping[str, str] = {
+    "wrong": "Is something wrong? yes or no",
+    "scope": "Where? key=value of projection, op, reason, result, as far as you know, or none",
+    "step": "Which step? name of the span that fails, or none",
+    "cause": f"Which cause? {', '.join(causes.BY_ID)}",
+    "do": f"What to do first? {', '.join(Action)}; add replay if rows must be replayed after it",
+    "sure": "How sure, 0 to 1?",
+}
+"""The six questions, in the order in which they are asked."""
+PROVES = "What shows it? a metric's id, a trace id, a line's sha256; or nothing"
+
+
+class Answers(BaseModel):
+    """What a trainee says; whatever is empty is not answered (yet).
+
+    Attributes:
+        wrong: `yes` or `no`.
+        scope: `projection=… reason=…`; keys that are left out are not claimed. Or `none`.
+        step: operation of the span that fails, or `none`.
+        cause: an id of the contract's causes; `unknown` abstains.
+        do: an action, and `replay` when rows must be replayed afterwards: `fix_data, replay`.
+        sure: how sure of the cause, 0 to 1.
+        because: what shows it: ids of metrics, trace ids, SHA-256 of log lines; any number.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
+
+    wrong: str = Field(default="", pattern="^(yes|no|)$")
+    scope: str = Field(default="", max_length=300)
+    step: str = Field(default="", max_length=200)
+    cause: str = Field(default="", max_length=80)
+    do: str = Field(default="", max_length=80)
+    sure: float | None = Field(default=None, ge=0, le=1)
+    because: str = Field(default="", max_length=2000)
+
+    @field_validator("scope")
+    @classmethod
+    def _scope(cls, text: str) -> str:
+        for word in [] if text == NO_PLACE else _words(text):
+            key, equals, value = word.partition("=")
+            if key not in SCOPE_KEYS or not equals or not value:
+                raise ValueError(f"{word[:40]!r} is no key=value of {', '.join(SCOPE_KEYS)}")
+        return text
+
+    @field_validator("cause")
+    @classmethod
+    def _cause(cls, text: str) -> str:
+        known = {name: one.id for one in causes.CAUSES for name in (one.id, *one.also)}
+        if text and text not in known:
+            raise ValueError(f"{text[:40]!r} is none of {', '.join(causes.BY_ID)}")
+        return known.get(text, "")
+
+    @field_validator("do")
+    @classmethod
+    def _do(cls, text: str) -> str:
+        words = _words(text)
+        wrong = [word for word in words if word not in set(Action)]
+        if wrong:
+            raise ValueError(f"{wrong[0][:40]!r} is none of {', '.join(Action)}")
+        return text
+
+    @property
+    def labels(self) -> dict[str, str]:
+        """The claimed scope; reasons by their canonical names."""
+        found = dict(word.split("=", 1) for word in _words(self.scope) if word != NO_PLACE)
+        if "reason" in found:
+            found["reason"] = reasons.canonical(found["reason"])
+        return found
+
+    @property
+    def action(self) -> str:
+        """What to do first, empty when not answered."""
+        words = _words(self.do)
+        return words[0] if words else ""
+
+    @property
+    def replays(self) -> bool:
+        """Whether rows are to be replayed in the end."""
+        return REPLAY in _words(self.do)
+
+    @property
+    def pointers(self) -> tuple[str, ...]:
+        """What is said to show it, each once."""
+        return tuple(dict.fromkeys(_words(self.because)))
+
+    @property
+    def lacks(self) -> tuple[str, ...]:
+        """Questions that must still be answered; who sees nothing wrong need not say where."""
+        needed = ("wrong", "sure") if self.wrong == "no" else tuple(ASKED)
+        return tuple(name for name in needed if getattr(self, name) in ("", None))
+
+    def table(self) -> Table:
+        """The answers, for reading."""
+        rows = tuple((name, str(value)) for name, value in self if value not in ("", None))
+        return Table(id="answers", title="Your answers", columns=("what", "answer"), rows=rows)
+
+    def _repr_html_(self) -> str:
+        return self.table()._repr_html_()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stamped:
+    """Answers as they stood at one moment: seconds since the clock started."""
+
+    after_s: float
+    answers: Answers
+
+
+def read_answers(path: Path) -> Answers:
+    """Answers from a JSON file.
+
+    Raises:
+        UsageError: it is no such file; says which answer is not understood.
+    """
+    try:
+        return answers_from(json.loads(path.read_bytes()))
+    except (OSError, ValueError, RecursionError):
+        raise UsageError(
+            f"{path.name} is no JSON file of answers.",
+            hint=f"Write an object with {', '.join(Answers.model_fields)}.",
+        ) from None
+
+
+def answers_from(content: object) -> Answers:
+    """Answers from what JSON held.
+
+    Raises:
+        UsageError: says which answer is not understood.
+    """
+    try:
+        return Answers.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"]) or "the answers"
+        raise UsageError(
+            f"{where}: {first['msg']}.",
+            hint=ASKED.get(where, f"Answers are {', '.join(Answers.model_fields)}."),
+        ) from None
+
+
+def _words(text: str) -> list[str]:
+    return text.replace(",", " ").split()

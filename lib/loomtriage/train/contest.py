@@ -1,0 +1,224 @@
+"""Contest: how often is the triage right in many blind rounds, beside two dumb baselines?"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from math import sqrt
+from pathlib import Path
+from random import Random
+
+from loomtriage.case import open_case
+from loomtriage.contract.causes import CAUSES
+from loomtriage.model import State
+from loomtriage.report.tables import Table
+from loomtriage.train.answers import Answers, Stamped
+from loomtriage.train.dumb import by_words, commonest
+from loomtriage.train.engine import answers_of, run_path
+from loomtriage.train.pool import Recorded, content_of, pick
+from loomtriage.train.score import Proven, Score, score
+from loomtriage.train.shifted import Shift
+from loomtriage.train.truth import drill_of
+
+ENGINE, WORDS, ALWAYS = "triage", "log words", "always"
+LIMIT_S = 300.0
+Z95 = 1.959964
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heat:
+    """One round and what everybody said in it.
+
+    Attributes:
+        n: number of the round.
+        run: the recorded run.
+        scores: by competitor.
+        answers: by competitor.
+    """
+
+    n: int
+    run: Recorded
+    scores: Mapping[str, Score]
+    answers: Mapping[str, Answers]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Contest:
+    """All rounds.
+
+    Attributes:
+        heats: in order.
+        names: competitors, the triage first.
+        live: how many rounds were performed for this contest.
+    """
+
+    heats: tuple[Heat, ...]
+    names: tuple[str, ...]
+    live: int = 0
+
+    @property
+    def state(self) -> State:
+        """NO_DATA without rounds; BAD when the triage named a wrong cause or a false alarm."""
+        if not self.heats:
+            return State.NO_DATA
+        mine = [heat.scores[ENGINE] for heat in self.heats]
+        if any(not (one.right or one.abstained) for one in mine):
+            return State.BAD
+        return State.OK if all(one.right for one in mine) else State.WARN
+
+    def figures(self) -> Table:
+        """The figures of each competitor, side by side, each with its sample size."""
+        told = [self._of(name) for name in self.names]
+        rows = [(measure, *(one[measure] for one in told)) for measure in told[0]] if told else []
+        distinct = len({heat.run.folder for heat in self.heats})
+        note = (
+            f"{len(self.heats)} rounds on {distinct} different runs, {self.live} of them performed "
+            f"for this; chance is {1 / len(CAUSES):.0%}. Intervals are Wilson's at 95 %. "
+            "The baselines name no place."
+        )
+        return Table(
+            id="contest", title="Graded blind", columns=("measure", *self.names),
+            rows=tuple(rows), note=note,
+        )  # fmt: skip
+
+    def misses(self) -> Table:
+        """Rounds in which the triage was not right."""
+        rows = tuple(
+            (
+                str(heat.n),
+                heat.run.truth.drill or heat.run.truth.run,
+                " or ".join(heat.run.truth.causes),
+                heat.answers[ENGINE].cause,
+            )
+            for heat in self.heats
+            if not heat.scores[ENGINE].right
+        )
+        columns = ("round", "run", "cause", "triage said")
+        return Table(id="misses", title="Not right", columns=columns, rows=rows)
+
+    def as_json(self) -> dict[str, object]:
+        """Figures and rounds, for machines."""
+        return {
+            "rounds": len(self.heats),
+            "live": self.live,
+            "runs": len({heat.run.folder for heat in self.heats}),
+            "state": self.state.value,
+            "figures": {name: self._of(name) for name in self.names},
+            "answers": [
+                {
+                    "round": heat.n,
+                    "drill": heat.run.truth.drill,
+                    "causes": list(heat.run.truth.causes),
+                    **{name: heat.answers[name].cause for name in self.names},
+                }
+                for heat in self.heats
+            ],
+        }
+
+    def _of(self, name: str) -> dict[str, str]:
+        mine = [(heat.run.truth, heat.scores[name]) for heat in self.heats]
+        sound = [one for truth, one in mine if not truth.is_fault]
+        judged = [one for truth, one in mine if truth.scope]
+        parts = [part for one in judged for part in one.parts if part.name == "localise"]
+        placed = [part.value == 1.0 for part in parts]
+        briers = [one.brier for _, one in mine if one.brier is not None]
+        return {
+            "right cause": _share([one.right for _, one in mine]),
+            "place right in full": _share(placed),
+            "abstained": _share([one.abstained for _, one in mine]),
+            "placebo called a fault": _share([one.false_alarm for one in sound]),
+            "Brier score": f"{sum(briers) / len(briers):.3f}" if briers else "none",
+        }
+
+
+def hold(  # noqa: PLR0913  (what is drawn, what was performed, and how it is answered)
+    pool: Sequence[Recorded],
+    *,
+    rounds: int,
+    seed: int,
+    performed: Sequence[Recorded] = (),
+    again: bool = True,
+    say: Callable[[str], None],
+) -> Contest:
+    """Let the triage and the baselines take the same rounds.
+
+    Args:
+        pool: recorded runs to draw from.
+        rounds: how many to draw.
+        seed: draws runs, and by how much each window is off.
+        performed: runs that were performed for this contest; each is a round of its own, answered
+            when it was performed.
+        again: run the triage on each drawn round anew, its window a little off; else the verdict
+            that was recorded counts.
+        say: told of each round.
+    """
+    chosen = [*drawn(pool, rounds, seed), *((run, None) for run in performed)]
+    always = commonest(run.truth for run, _ in chosen) if chosen else Answers()
+    names = (ENGINE, WORDS, f"{ALWAYS} {always.cause}")
+    words: dict[Path, Answers] = {}
+    heats = []
+    for n, (run, shift) in enumerate(chosen, start=1):
+        if run.folder not in words:
+            words[run.folder] = by_words(open_case("path", source=f"run:{run.folder}"))
+        mine = _triage(run, shift) if again and shift else _recorded(run)
+        answers = dict(zip(names, (mine, words[run.folder], always), strict=True))
+        heats.append(
+            Heat(
+                n=n,
+                run=run,
+                answers=answers,
+                scores={name: _scored(run, one) for name, one in answers.items()},
+            )
+        )
+        is_right = "right" if heats[-1].scores[ENGINE].right else "not right"
+        say(f"Round {n} of {len(chosen)}: {is_right}.")
+    return Contest(heats=tuple(heats), names=names, live=len(performed))
+
+
+def drawn(pool: Sequence[Recorded], rounds: int, seed: int) -> list[tuple[Recorded, Shift | None]]:
+    """The rounds that a seed draws: runs, and by how much each window is off."""
+    draw = Random(f"contest {seed}")  # noqa: S311  (variety, no secret)
+    found: list[tuple[Recorded, Shift | None]] = []
+    for _ in range(rounds):
+        run = pick(pool, lambda one: drill_of(one.truth.as_json()), level=None, draw=draw)
+        found.append((run, Shift.drawn(draw)))
+    return found
+
+
+def _triage(run: Recorded, shift: Shift) -> Answers:
+    """The triage, blind: the folder that it is given tells it nothing."""
+    folder = Path(tempfile.mkdtemp(prefix="loomtriage-round-"))
+    try:
+        found = run_path(f"run:{run.folder}", folder / "work", view=shift)
+        return found.answers()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _recorded(run: Recorded) -> Answers:
+    return answers_of(content_of(run.folder / "verdict.json"))
+
+
+def _scored(run: Recorded, answers: Answers) -> Score:
+    # Steps are told by the triage itself, so that it would be measured by its own word.
+    truth = replace(run.truth, operation="")
+    sheet = (Stamped(after_s=0.0, answers=answers),)
+    return score(truth, sheet, limit_s=LIMIT_S, proven=Proven())
+
+
+def _share(hits: Sequence[bool]) -> str:
+    """How many of how many, and Wilson's interval at 95 %."""
+    if not hits:
+        return "none"
+    low, high = wilson(sum(hits), len(hits))
+    return f"{sum(hits)} of {len(hits)} ({low:.0%} to {high:.0%})"
+
+
+def wilson(hits: int, n: int) -> tuple[float, float]:
+    """Wilson's interval at 95 % of a share."""
+    share, z2 = hits / n, Z95**2
+    middle = (share + z2 / (2 * n)) / (1 + z2 / n)
+    half = Z95 * sqrt(share * (1 - share) / n + z2 / (4 * n * n)) / (1 + z2 / n)
+    return max(0.0, middle - half), min(1.0, middle + half)

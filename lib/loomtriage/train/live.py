@@ -1,0 +1,218 @@
+"""Live: how is a round played in the lab, while the fault stands?
+
+The drill is performed as always: journalled, leased, witnessed, taken back. Only the triage is a
+person. The clock starts at the witness; the fault is taken back when the answers are in, when the
+time is up, or when whoever runs the round ends it, and by its lease or keeper when that is killed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from random import Random
+
+from loomtriage.drills.book import DRILLS
+from loomtriage.drills.drill import Budget, Drill
+from loomtriage.drills.fault import Placebo
+from loomtriage.drills.journal import Journal
+from loomtriage.drills.perform import perform
+from loomtriage.drills.record import Point, Position, Step
+from loomtriage.drills.result import DrillResult, TriageAnswer
+from loomtriage.drills.session import Order as LabOrder
+from loomtriage.drills.session import lab_of
+from loomtriage.drills.setup import Times
+from loomtriage.lab.state import LabState
+from loomtriage.model import State, Window
+from loomtriage.model.window import iso, parse_instant
+from loomtriage.settings import settings
+from loomtriage.train.answers import Stamped
+from loomtriage.train.closing import close, ground
+from loomtriage.train.engine import Found, run_path
+from loomtriage.train.pool import pick, recorded_step
+from loomtriage.train.rounds import (
+    ENGINE,
+    ROUND_FILE,
+    Closed,
+    Desk,
+    GaveUp,
+    Held,
+    Opened,
+    Order,
+    promised,
+)
+from loomtriage.train.score import Proven
+from loomtriage.train.truth import Truth, truth_of
+
+TOLD_BY_THE_PROCESS: Mapping[str, str] = {
+    "clock_skew": "its name stands in the environment of the process that it acts on",
+}
+"""Drills that are for offline rounds only, each with its reason."""
+SEEN_S = 4.0
+"""The fault must stand that long before a drill may judge whether work went on under it."""
+MOST_ONSET_S = 8.0
+MOST_DEAD_ROWS = 20_000
+
+
+@dataclass(slots=True, kw_only=True)
+class _Sitting:
+    """What a person's turn leaves, filled in while the fault stands."""
+
+    t0: datetime | None = None
+    opened: Opened | None = None
+    sheet: Sequence[Stamped] = ()
+    found: Found = field(default_factory=lambda: Found(verdict={}))
+    proven: Proven = field(default_factory=Proven)
+    gave_up: str = ""
+
+
+def draw_drill(order: Order, draw: Random) -> Drill:
+    """A drill with parameters, onset and decoys; it may stand as long as the round takes."""
+    names = [name for name in DRILLS if name not in TOLD_BY_THE_PROCESS]
+    drills = [DRILLS.get(name, noun="drill") for name in names]
+    chosen = pick(drills, lambda one: one, level=order.level, draw=draw)
+    # Services dressed for some faults must not be a sign of them: a placebo wears them too.
+    dress = draw.choice([one.services for one in drills if one.services])
+    drawn = chosen.drawn(draw.getrandbits(16))
+    is_plain = isinstance(drawn.fault, Placebo)
+    return replace(
+        drawn,
+        services=dress if is_plain and draw.random() < 0.5 else drawn.services,
+        expect=(),  # the counters are not judged here; what must be proven is the witness
+        fault_s=SEEN_S,
+        onset_s=drawn.onset_s + draw.uniform(0.0, MOST_ONSET_S),
+        budget=Budget(max_s=order.limit_s + 120.0, max_failed_rows=MOST_DEAD_ROWS),
+    )
+
+
+def play_live(
+    order: Order,
+    desk: Desk,
+    *,
+    say: Callable[[str], None],
+    opened: Callable[[Opened], None],
+    lab_name: str = "",
+) -> Closed:
+    """Play one round in a lab of its own, or in a running one.
+
+    Args:
+        order: how.
+        desk: takes the answers.
+        say: takes progress lines, which tell nothing of the truth.
+        opened: told once, when the clock starts.
+        lab_name: a running lab to use, empty for one of its own.
+
+    Raises:
+        GaveUp: no answers came, or the fault could not be witnessed; the lab is restored, and the
+            round is on the board as abandoned.
+    """
+    drill = draw_drill(order, order.draw())
+    plain = DRILLS.get(drill.id, noun="drill")
+    step = recorded_step(order.pool, drill.id)
+    truth = truth_of(plain, run=drill.told(), operation=step)
+    with promised(order, truth) as held:
+        say(f"Round {held.id} is promised: {held.promise.commit}")
+        with lab_of(LabOrder(lab_name=lab_name, out=order.out), say) as (lab, owned):
+            sitting = _Sitting()
+            turn = _Turn(held, lab, desk=desk, opened=opened, sitting=sitting)
+            say("The lab works. The clock starts when something has happened, or nothing has.")
+            result = perform(
+                drill,
+                lab,
+                journal=Journal(settings().home_dir(), lab_id=lab.lab_id, on_point=turn.at_point),
+                folder=held.folder / "drill",
+                say=_mute,
+                triage=turn.answer,
+                times=Times(baseline_s=11.0, fault_s=SEEN_S),
+                owns_lab=owned,
+                is_blind=True,
+            )
+            return _finish(held, truth, sitting, result)
+
+
+def _mute(_line: str) -> None:
+    """What a drill says while it runs would tell what it does."""
+
+
+class _Turn:
+    """The person, in the place of the triage."""
+
+    def __init__(
+        self,
+        held: Held,
+        lab: LabState,
+        *,
+        desk: Desk,
+        opened: Callable[[Opened], None],
+        sitting: _Sitting,
+    ) -> None:
+        self._held, self._lab, self._desk, self._told = held, lab, desk, opened
+        self._sitting, self._applied = sitting, datetime.now(UTC)
+
+    def at_point(self, point: Point) -> None:
+        """Start the clock when the witness has spoken."""
+        if point == Point(Step.APPLIED, Position.BEFORE):
+            self._applied = datetime.now(UTC)
+        if point != Point(Step.VERIFIED, Position.AFTER):
+            return
+        order = self._held.order
+        self._sitting.t0 = datetime.now(UTC)
+        self._sitting.opened = Opened(
+            id=self._held.id,
+            commit=self._held.promise.commit,
+            mode=order.mode,
+            level=order.level,
+            source=f"lab:{self._lab.root.name}",
+            start=iso(self._applied),
+            folder=self._held.folder,
+            limit_s=order.limit_s,
+        )
+
+    def answer(self, window: Window, baseline: Window) -> TriageAnswer:
+        """Ask the person, then see for ourselves while the telemetry is there."""
+        sitting = self._sitting
+        assert sitting.opened is not None and sitting.t0 is not None  # noqa: S101, PT018
+        sitting.opened = opened = replace(
+            sitting.opened, start=iso(window.start), baseline=iso(baseline.start)
+        )
+        self._held.write(ROUND_FILE, opened.as_json())
+        self._told(opened)
+        late = (datetime.now(UTC) - sitting.t0).total_seconds()
+        try:
+            taken = self._desk(opened)
+        except GaveUp as error:
+            sitting.gave_up = str(error)
+            return TriageAnswer(cause="unknown", state=State.NO_DATA)
+        sitting.sheet = [replace(one, after_s=one.after_s + late) for one in taken]
+        sitting.proven = ground(self._held, opened, sitting.sheet)
+        sitting.found = run_path(
+            opened.source,
+            self._held.folder / ENGINE,
+            start=opened.start,
+            end=iso(datetime.now(UTC)),
+            baseline=opened.baseline,
+        )
+        final = sitting.sheet[-1].answers
+        return TriageAnswer(cause=final.cause or "unknown", state=State.BAD)
+
+
+def _finish(held: Held, truth: Truth, sitting: _Sitting, result: DrillResult) -> Closed:
+    if sitting.gave_up or result.interrupted or not sitting.sheet or sitting.opened is None:
+        raise GaveUp(sitting.gave_up or result.says)
+    if not result.witness or result.says.startswith("Invalid"):
+        raise GaveUp(f"the round proved nothing: {result.says}")
+    assert sitting.t0 is not None  # noqa: S101  (it was opened)
+    restored = next((one for one in result.phases if one.name == Step.RESTORED.value), None)
+    proven = sitting.proven
+    if restored is not None and result.restored:
+        since = (parse_instant(restored.at) - sitting.t0).total_seconds()
+        proven = replace(proven, restored_s=round(since + restored.seconds, 1))
+    return close(
+        held,
+        sitting.opened,
+        truth,
+        sitting.sheet,
+        t0=sitting.t0,
+        found=sitting.found,
+        proven=proven,
+    )

@@ -1,0 +1,74 @@
+"""Offline: how is a round played on a recorded run, without any lab?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from loomtriage.train.closing import close, ground
+from loomtriage.train.engine import run_path
+from loomtriage.train.pool import pick, recorded_runs
+from loomtriage.train.rounds import (
+    ENGINE,
+    ROUND_FILE,
+    TELEMETRY,
+    Closed,
+    Desk,
+    Opened,
+    Order,
+    promised,
+)
+from loomtriage.train.stripped import strip_run
+from loomtriage.train.truth import drill_of
+
+MOVE_S = (86_400, 60 * 86_400)
+"""Bounds of how far into the past a recording is moved, in seconds."""
+
+
+def play_offline(order: Order, desk: Desk, *, say: Callable[[Opened], None]) -> Closed:
+    """Play one round on a recorded run.
+
+    Args:
+        order: how.
+        desk: takes the answers.
+        say: told once, when the clock starts.
+
+    Raises:
+        GaveUp: no answers came; the round is on the board as abandoned.
+        UsageError: there is no recorded run to draw from.
+        BundleDamaged: the board or the recorded run was edited.
+    """
+    draw = order.draw()
+    chosen = pick(
+        recorded_runs(order.pool),
+        lambda one: drill_of(one.truth.as_json()),
+        level=order.level,
+        draw=draw,
+    )
+    with promised(order, chosen.truth) as held:
+        telemetry = held.folder / TELEMETRY
+        strip_run(
+            chosen.folder, telemetry, name=f"round-{held.id}", move_s=-draw.randrange(*MOVE_S)
+        )
+        opened = Opened(
+            id=held.id,
+            commit=held.promise.commit,
+            mode=order.mode,
+            level=order.level,
+            source=f"run:{telemetry}",
+            folder=held.folder,
+            limit_s=order.limit_s,
+        )
+        held.write(ROUND_FILE, opened.as_json())
+        t0 = datetime.now(UTC)
+        say(opened)
+        sheet = desk(opened)
+        return close(
+            held,
+            opened,
+            chosen.truth,
+            sheet,
+            t0=t0,
+            found=run_path(opened.source, held.folder / ENGINE),
+            proven=ground(held, opened, sheet),
+        )

@@ -1,0 +1,272 @@
+"""Rounds: how is a round promised, opened, closed, and never left standing?"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import secrets
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from random import Random
+
+from loomtriage.errors import TriageError
+from loomtriage.settings import settings
+from loomtriage.train import board
+from loomtriage.train.answers import Stamped
+from loomtriage.train.board import Kind
+from loomtriage.train.pool import Level
+from loomtriage.train.score import Score
+from loomtriage.train.truth import Promise, Truth, promise
+
+ROUND_FILE, ANSWERS_FILE, LOOKS_FILE = "round.json", "answers.json", "looks.jsonl"
+REVEAL_FILE, DEBRIEF = "reveal.json", "debrief.html"
+TELEMETRY, WORK, ENGINE = "telemetry", "work", "engine"
+"""Folders in a round's own: what there is to see, what looks leave, what the engine leaves."""
+
+
+class Mode(StrEnum):
+    """Where a round takes place: on a recorded run, or in the lab."""
+
+    OFFLINE = "offline"
+    LIVE = "live"
+
+
+LIMIT_S: Mapping[Mode, float] = {Mode.OFFLINE: 300.0, Mode.LIVE: 600.0}
+"""Seconds from the start of the clock to the last answer."""
+
+
+class GaveUp(Exception):
+    """The trainee left, or the time was up; the round is abandoned and does not score."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """How a round is to be played.
+
+    Attributes:
+        mode: where.
+        level: how hard.
+        seed: draws the round; None for one that nobody can foresee.
+        who: name on the board.
+        board: the team's folder.
+        out: folder that receives the round's own folder.
+        pool: folder of recorded runs, for offline rounds.
+        limit_s: seconds to answer.
+    """
+
+    mode: Mode
+    level: Level = Level.BASIC
+    seed: int | None = None
+    who: str
+    board: Path
+    out: Path
+    pool: Path
+    limit_s: float
+
+    def draw(self) -> Random:
+        """The director's generator."""
+        seed = secrets.randbits(128) if self.seed is None else self.seed
+        return Random(f"round {seed}")  # noqa: S311  (variety; what is promised has a real nonce)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """What a trainee is told when the clock starts; nothing of the truth.
+
+    Attributes:
+        id: random name of the round.
+        commit: SHA-256 of nonce and truth.
+        source: spec of the telemetry, for every command and notebook.
+        start, baseline: where the window and the health before it begin (ISO, UTC); empty for
+            those that are recorded.
+        folder: where answers are expected and the debrief will stand.
+        limit_s: seconds to answer.
+    """
+
+    id: str
+    commit: str
+    mode: Mode
+    level: Level
+    source: str
+    start: str = ""
+    baseline: str = ""
+    folder: Path
+    limit_s: float
+
+    def as_json(self) -> dict[str, object]:
+        """The form that `round.json` keeps and machines read."""
+        return {
+            "round": self.id,
+            "commit": self.commit,
+            "mode": self.mode.value,
+            "level": self.level.value,
+            "source": self.source,
+            "start": self.start,
+            "baseline": self.baseline,
+            "folder": str(self.folder),
+            "answers": str(self.folder / ANSWERS_FILE),
+            "limit_s": self.limit_s,
+        }
+
+
+Desk = Callable[[Opened], Sequence[Stamped]]
+"""Takes the answers of one opened round, the last ones final; raises GaveUp."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Closed:
+    """What a round came to.
+
+    Attributes:
+        opened: what was told before.
+        why: why it does not score, empty when it does.
+        score: None when it does not score.
+        truth: what was done, as promised.
+        nonce: with it anybody can check the promise, as hex.
+        debrief: the page, None when there is none.
+    """
+
+    opened: Opened
+    why: str = ""
+    score: Score | None = None
+    truth: Mapping[str, object] = field(default_factory=dict)
+    nonce: str = ""
+    debrief: Path | None = None
+
+    def as_json(self) -> dict[str, object]:
+        """The form for machines."""
+        return {
+            "round": self.opened.id,
+            "kind": (Kind.SCORED if self.score else Kind.ABANDONED).value,
+            "why": self.why,
+            "score": self.score.as_json() if self.score else None,
+            "truth": dict(self.truth),
+            "nonce": self.nonce,
+            "commit": self.opened.commit,
+            "debrief": str(self.debrief) if self.debrief else "",
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """A promised round in the director's hands."""
+
+    order: Order
+    id: str
+    folder: Path
+    promise: Promise = field(repr=False)
+
+    def write(self, name: str, content: Mapping[str, object]) -> None:
+        """Write one JSON file into the round's folder."""
+        text = json.dumps(content, indent=1, sort_keys=True, ensure_ascii=True) + "\n"
+        (self.folder / name).write_text(text, encoding="utf-8")
+
+    def abandon(self, why: str) -> None:
+        """Put on the board that it does not score."""
+        board.add(
+            self.order.board,
+            Kind.ABANDONED,
+            self.id,
+            why=why,
+            truth=self.promise.truth,
+            nonce=self.promise.nonce.hex(),
+        )
+
+
+@contextmanager
+def promised(order: Order, truth: Truth) -> Iterator[Held]:
+    """Promise a round on the board and hold it; whatever ends it otherwise abandons it.
+
+    Raises:
+        BundleDamaged: the board was edited.
+    """
+    sweep(order.board)
+    name = secrets.token_hex(4)
+    made = promise(truth)
+    folder = order.out / f"round-{name}"
+    folder.mkdir(mode=0o700, parents=True)
+    held = Held(order=order, id=name, folder=folder, promise=made)
+    with _alive(name):
+        board.add(
+            order.board,
+            Kind.OPENED,
+            name,
+            who=order.who,
+            role="person",
+            mode=order.mode.value,
+            level=order.level.value,
+            limit_s=order.limit_s,
+            drawn="by chance" if order.seed is None else f"seed {order.seed}",
+            commit=made.commit,
+        )
+        try:
+            yield held
+        except GaveUp as error:
+            held.abandon(str(error))
+            raise
+        except BaseException as error:
+            held.abandon(f"ended by {type(error).__name__}")
+            raise
+
+
+def sweep(folder: Path) -> tuple[str, ...]:
+    """Close rounds whose director was killed, and give their labs back; their ids.
+
+    Raises:
+        BundleDamaged: the board was edited.
+    """
+    entries = board.read(folder)
+    closed = {one.round for one in entries if one.kind is not Kind.OPENED}
+    waiting = [one for one in entries if one.kind is Kind.OPENED and one.round not in closed]
+    overdue = {one.round for one in board.left_open(entries, now=datetime.now(UTC))}
+    dead = [one for one in waiting if _is_dead(one.round) or one.round in overdue]
+    for one in dead:
+        if one.content.get("mode") == Mode.LIVE.value:
+            _recover()
+        board.add(folder, Kind.ABANDONED, one.round, why="its director was killed")
+        _mark(one.round).unlink(missing_ok=True)
+    return tuple(one.round for one in dead)
+
+
+def _recover() -> None:
+    from loomtriage.drills.restore import recover
+
+    with suppress(TriageError):  # it is told by `loomtriage recover`, which finishes the rest
+        recover(settings().home_dir(), say=lambda _line: None)
+
+
+def _mark(name: str) -> Path:
+    return settings().home_dir() / "rounds" / name
+
+
+@contextmanager
+def _alive(name: str) -> Iterator[None]:
+    """Hold a file locked while the director lives; the kernel lets go of it when it is killed."""
+    path = _mark(name)
+    path.parent.mkdir(mode=0o700, exist_ok=True)
+    with path.open("w") as file:
+        fcntl.flock(file.fileno(), fcntl.LOCK_EX)
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+
+
+def _is_dead(name: str) -> bool:
+    """Whether a director of this machine held that round and is gone."""
+    try:
+        handle = os.open(_mark(name), os.O_RDWR)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(handle)
+    return True

@@ -1,0 +1,137 @@
+"""Payload: what does an Alertmanager webhook (version 4) say, and which of it is believed?
+
+Label and annotation names never become anything; of the values only those of five known labels
+are taken, each checked against the contract. Addresses are never fetched.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+
+from loomtriage.contract.keys import Result, canonical_projection
+from loomtriage.contract.reasons import is_known
+from loomtriage.errors import UsageError
+from loomtriage.model import Scope
+
+MAX_BYTES = 1024 * 1024
+"""A group of 500 alerts with long labels is a third of this."""
+MAX_ALERTS = 1000
+_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_:]{0,79}")
+_Text = dict[str, str]
+
+
+class Alert(BaseModel):
+    """One alert of a group; what is not named here is ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    status: Literal["firing", "resolved"]
+    labels: _Text = Field(default_factory=dict)
+    startsAt: AwareDatetime  # noqa: N815  (spelled as Alertmanager spells it)
+    endsAt: AwareDatetime | None = None  # noqa: N815  (as above)
+    fingerprint: str = Field(min_length=1, max_length=128)
+
+
+class Delivery(BaseModel):
+    """One webhook call."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    version: Literal["4"]
+    groupKey: str = Field(min_length=1, max_length=8192)  # noqa: N815  (as above)
+    status: Literal["firing", "resolved"]
+    truncatedAlerts: int = 0  # noqa: N815  (as above)
+    alerts: tuple[Alert, ...] = Field(min_length=1, max_length=MAX_ALERTS)
+
+    @property
+    def identities(self) -> tuple[str, ...]:
+        """Fingerprint and start of each alert, sorted: what makes a case the same case."""
+        return tuple(
+            sorted(
+                {f"{a.fingerprint}@{a.startsAt.astimezone(UTC).isoformat()}" for a in self.alerts}
+            )
+        )
+
+    @property
+    def starts_at(self) -> datetime:
+        """When the first alert of the group that speaks here began (aware UTC)."""
+        return min(a.startsAt for a in self._speaking).astimezone(UTC)
+
+    @property
+    def ends_at(self) -> datetime | None:
+        """When the last alert of a resolved group ended (aware UTC)."""
+        ends = [a.endsAt.astimezone(UTC) for a in self._speaking if a.endsAt]
+        return max(ends) if ends else None
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Names of the alerts, those that are names; each once."""
+        found = (a.labels.get("alertname", "") for a in self._speaking)
+        return tuple(sorted({name for name in found if _NAME.fullmatch(name)}))[:10]
+
+    @property
+    def scope(self) -> Scope:
+        """What all alerts that speak here agree on, as far as the contract knows it."""
+        return Scope(
+            env=_agreed(_word(a.labels.get("env", "")) for a in self._speaking),
+            projection=_agreed(
+                canonical_projection(_word(a.labels.get("projection", ""))) for a in self._speaking
+            ),
+            op=_agreed(
+                _one_of(a.labels.get("op", ""), ("upsert", "delete")) for a in self._speaking
+            ),
+            reason=_agreed(
+                r if is_known(r := a.labels.get("reason", "")) else "" for a in self._speaking
+            ),
+            result=_agreed(
+                _one_of(a.labels.get("result", ""), tuple(Result)) for a in self._speaking
+            ),
+        )
+
+    @property
+    def _speaking(self) -> tuple[Alert, ...]:
+        """The alerts in the group's own status; all, when none is."""
+        return tuple(a for a in self.alerts if a.status == self.status) or self.alerts
+
+
+def read_delivery(content: bytes) -> Delivery:
+    """The delivery in these bytes.
+
+    Raises:
+        UsageError: they are no webhook call of version 4, or more of one than is taken.
+    """
+    if len(content) > MAX_BYTES:
+        raise UsageError(
+            f"The alert payload has {len(content)} bytes.", hint=f"At most {MAX_BYTES} are read."
+        )
+    try:
+        return Delivery.model_validate_json(content)
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        part = ".".join(str(p) for p in first["loc"])[:80] or "the document"
+        raise UsageError(
+            f"The alert payload is none: {part}: {first['msg'][:120]}.",
+            hint="Post what Alertmanager's webhook_config sends (version 4).",
+        ) from None
+    except RecursionError:
+        raise UsageError("The alert payload is nested too deep.", hint="Send a real one.") from None
+
+
+def _word(value: str) -> str:
+    """A name as our systems have them; anything else says nothing."""
+    return value if _WORD.fullmatch(value) and ".." not in value else ""
+
+
+def _one_of(value: str, known: Iterable[str]) -> str:
+    return value if value in set(known) else ""
+
+
+def _agreed(values: Iterable[str]) -> str:
+    found = set(values)
+    return found.pop() if len(found) == 1 else ""

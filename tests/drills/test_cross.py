@@ -1,0 +1,68 @@
+"""The cross-matrix of drills and expectations."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from loomtriage.drills.book import DRILLS
+from loomtriage.drills.cross import cross_table, fits, has_signature, strangers
+from loomtriage.drills.expect import Observed
+from loomtriage.drills.grading import Board, Round
+from loomtriage.drills.meter import Reading, Span
+from loomtriage.settings import shipped
+from tests.drills.rehearsal import now
+
+EXAMPLES = shipped("runbooks/examples")
+
+
+def drill(name):
+    return DRILLS.get(name, noun="drill")
+
+
+@pytest.mark.parametrize("name", list(DRILLS))
+def test_performance_meets_its_own_expectations_and_those_of_no_other_cause(name):
+    """Every recorded drill moved what it promised, and nothing that another cause promises."""
+    result = json.loads((EXAMPLES / name / "drill.json").read_text())
+    assert (name in result["fits"]) is has_signature(drill(name))
+    assert strangers(drill(name), result["fits"]) == ()
+
+
+def test_placebo_meets_nobodys_expectations():
+    """Where nothing happened no drill's promise is kept."""
+    assert json.loads((EXAMPLES / "placebo" / "drill.json").read_text())["fits"] == []
+
+
+def test_silence_meets_nobodys_expectations():
+    """Processes that expose nothing prove nothing, not even what is expected to be absent."""
+    silent = Reading(at=now(), values={}, families={"worker": frozenset()})
+    span = Span(before=silent, after=silent)
+    assert fits(Observed(baseline=span, fault=span)) == ()
+
+
+def test_table_shows_strangers_by_name():
+    """A drill that looks like another cause is shown beside the diagonal."""
+    table = cross_table({"es_down": ("es_down", "db_contention"), "es_429": ("es_429_forced",)})
+    assert table.rows == (
+        ("es_down", "yes", "none", "db_contention"),
+        ("es_429", "NO", "es_429_forced", "none"),
+    )
+
+
+def test_one_round_that_fails_its_own_and_one_stranger_are_seen_among_many():
+    """Over several rounds a drill must meet its own in each, and no stranger in any."""
+    rounds = [
+        Round(
+            drill="es_down",
+            seed=seed,
+            accepted=("es_down",),
+            answer="es_down",
+            is_valid=True,
+            is_placed=True,
+            fits=met,
+        )
+        for seed, met in enumerate([("es_down",), ("es_429",), ("es_down", "slow_es")])
+    ]
+    table = Board(rounds=tuple(rounds), invalid=0).cross()
+    assert table.rows == (("es_down", "NO", "none", "es_429, slow_es"),)

@@ -1,0 +1,56 @@
+"""Drills on a worker that is not ours."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from loomtriage.drills.book import DRILLS
+from loomtriage.drills.drill import LoadPlan
+from loomtriage.model import State
+from tests.drills.conftest import a_lab
+from tests.drills.rehearsal import left_behind, rehearse, states
+
+pytestmark = pytest.mark.lab
+WORKER = Path(__file__).parent.parent / "lab" / "foreign_worker.py"
+
+
+@pytest.fixture(scope="module")
+def foreign_lab():
+    """A lab whose worker shares no line with ours."""
+    with a_lab(worker_cmd=(sys.executable, str(WORKER))) as lab:
+        yield lab
+
+
+def perform(lab, name):
+    drill = replace(DRILLS.get(name, noun="drill"), load=LoadPlan(per_s=20))
+    result = rehearse(lab, drill)
+    assert result.witness or drill.cause == "none"
+    assert left_behind(lab) == []
+    return result
+
+
+def test_drill_on_somebody_elses_worker(foreign_lab):
+    """A fault acts on it, its old reason names are understood, and the lab is restored."""
+    result = perform(foreign_lab, "es_429_forced")
+    assert result.restored, result
+    judged = {check: state for check, state in states(result).items() if "429" in check}
+    assert State.BAD not in states(result).values(), states(result)
+    assert State.NO_DATA not in judged.values()
+
+
+def test_what_it_does_not_tell_is_no_data(foreign_lab):
+    """A counter that it keeps too coarse makes the drill invalid, never wrong."""
+    result = perform(foreign_lab, "es_poison_4xx")
+    assert result.state is State.NO_DATA, result
+    assert "the worker counts es_4xx only" in result.says
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("name", list(DRILLS))
+def test_every_drill_ends_well_on_somebody_elses_worker(foreign_lab, name):
+    """Whatever it does not tell, no drill calls it wrong, and every one is taken back."""
+    assert perform(foreign_lab, name).restored
