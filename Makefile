@@ -40,10 +40,11 @@ map: $(READY) ## write the module list of docs/map.md
 clean: ## remove the environment and what tools left behind
 	rm -rf .venv .bootstrap .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
 
-# Two workers, each with a lab of its own for the tests that share one.
+# Each worker has a lab of its own for the tests that share one. Lab tests mostly wait, so three
+# workers fill two cores.
 pytest: $(READY)
 	$(call say,pytest)
-	@$(PYTEST) -n 2 --dist loadgroup
+	@$(PYTEST) -n 3 --dist loadgroup --durations=12
 
 lint: $(READY)
 	$(call say,ruff check)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from loomtriage.analysis.retries.backoff import attempts_table, kept, law, left_s
+from loomtriage.analysis.retries.backoff import attempts_table, kept, laws, left_s
 from loomtriage.analysis.retries.residue import residues
-from loomtriage.analysis.retries.tries import tries_of_lines
+from loomtriage.analysis.retries.tries import number, tries_of_lines
+from loomtriage.contract.keys import CHRONICLE, SEARCH
 from tests.analysis.test_retries_loops import WAITS, retry, row, rows, told
 from tests.make import at, lines
 
@@ -18,7 +19,7 @@ def _table(*said):
 def test_the_formula_is_read_from_the_waits():
     """Base, cap and growth come from the system itself, so that no setting has to be known."""
     said = [retry("a", 10 * n, n + 1, wait=min(w, 4.0)) for n, w in enumerate((1.0, 2.1, 4.2, 4.0))]
-    found = law(_table(*said))
+    found = laws(_table(*said))[SEARCH]
     assert (found.base_s, found.max_s, found.n, found.inside) == (0.5, 4.0, 4, 4)
     assert found.grows is True
 
@@ -33,14 +34,84 @@ def test_the_formula_is_read_from_the_waits():
 )
 def test_waits_that_do_not_follow_are_counted(waits, inside, grows):
     """Out of the formula and its jitter, or not growing at all."""
-    found = law(_table(*(retry("a", 10 * n, n + 1, wait=w) for n, w in enumerate(waits))))
+    said = [retry("a", 10 * n, n + 1, wait=w) for n, w in enumerate(waits)]
+    found = laws(_table(*said))[SEARCH]
     assert (found.inside, found.grows) == (inside, grows)
+
+
+@pytest.mark.parametrize(
+    ("first", "wait", "grows"),
+    [
+        (7, 30.0, None),  # at the documented cap from the first one seen
+        (4, 4.0, None),  # may be a lower cap
+        (1, 2.0, False),  # the control: a pause from the first attempt on
+        (2, 28.0, None),  # 0.9 of the cap
+        (2, 26.0, False),
+    ],
+)
+def test_waits_at_their_cap_cannot_grow(first, wait, grows):
+    """A window that opens late in an outage sees the cap only; that is no missing backoff."""
+    found = laws(_table(*(retry("a", 40 * n, first + n, wait=wait) for n in range(3))))[SEARCH]
+    assert (found.grows, found.inside) == (grows, 3)
+
+
+def test_each_projection_has_its_own_formula():
+    """Chronicle counts from one less and has a lower cap: together they would follow nothing."""
+    said = [retry("a", 10 * n, n + 1, wait=w) for n, w in enumerate(WAITS)]
+    said += [
+        retry("b", 10 * n, n + 1, wait=w / 2, projection=CHRONICLE) for n, w in enumerate(WAITS)
+    ]
+    found = laws(_table(*said))
+    assert {name: (law.base_s, law.inside) for name, law in found.items()} == {
+        SEARCH: (0.5, 4),
+        CHRONICLE: (0.25, 4),
+    }
+    flat = [retry("b", 10 * n, n + 2, wait=10.0, projection=CHRONICLE) for n in range(3)]
+    assert laws(_table(*flat))[CHRONICLE].grows is None
+
+
+def test_the_gap_over_a_replay_is_no_wait():
+    """Between an end and a replay nothing was planned, so that nothing came late."""
+    said = [retry("a", 0, 3, wait=4), retry("a", 4.1, 4, wait=8), retry("a", 900, 1, wait=1)]
+    assert kept(_table(*said)).n == 1
+    assert kept(_table(*said[:2])).late_s[1] == pytest.approx(0.1, abs=0.01)
+
+
+@pytest.mark.parametrize(
+    ("value", "read"),
+    [
+        (3, 3.0),
+        ("3.0", 3.0),
+        (0, 0.0),
+        (10**400, None),
+        pytest.param(10**5000, None, id="huge"),
+        (float("nan"), None),
+        (float("inf"), None),
+        (-1, None),
+        (86_401, None),
+        (None, None),
+        (True, None),
+        ([1], None),
+        ("a", None),
+    ],
+)
+def test_odd_numbers_are_not_believed(value, read):
+    """A field may hold anything at all; only what can be a wait, a count or an attempt is read."""
+    assert number(value) == read
+
+
+def test_odd_fields_leave_the_other_tries_alone():
+    """One line of nonsense does not hide the rest."""
+    odd = [retry(f"o{n}", n, v, wait=v) for n, v in enumerate((10**400, float("nan"), -3, "x"))]
+    table = _table(*odd, *(retry("a", 10 * n, n + 1, wait=w) for n, w in enumerate(WAITS)))
+    assert (len(table), laws(table)[SEARCH].n) == (8, 4)
+    assert table["planned_s"].notna().sum() == 4
 
 
 def test_without_retries_there_is_no_law():
     """Nothing was planned, so nothing is judged."""
     nothing = _table(told("a", 1, "outbox.row_done", attempt=1))
-    assert law(nothing) is None
+    assert laws(nothing) == {}
     assert kept(nothing) is None
     assert attempts_table(nothing).empty
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import pandas as pd
 import pytest
 
@@ -14,14 +16,14 @@ from tests.make import at, line, lines, span, spans
 WAITS = (1.0, 2.0, 4.0, 8.0)
 
 
-def retry(row, seconds, attempt, *, reason="rate_limited", wait=1.0):
+def retry(row, seconds, attempt, *, reason="rate_limited", wait=1.0, projection=SEARCH):
     """A line that a row goes back for later."""
     fields = {
         "outbox_event_id": row,
         "attempt": attempt,
         "reason": reason,
         "backoff_s": wait,
-        "projection": SEARCH,
+        "projection": projection,
         "claim_batch_id": f"{row}-{seconds}",
     }
     return line("retry", seconds=seconds, event="outbox.row_retry", fields=fields)
@@ -32,10 +34,22 @@ def told(row, seconds, event, **fields):
     return line(event, seconds=seconds, event=event, fields={"outbox_event_id": row, **fields})
 
 
-def claim(batch, seconds, claimed=5):
+def claim(batch, seconds, claimed=5, worker="w"):
     """A line about a claim."""
-    fields = {"claim_batch_id": batch, "claimed": claimed}
+    fields = {"claim_batch_id": batch, "claimed": claimed, "worker_id": worker}
     return line("claim", seconds=seconds, event="outbox.claim_batch", fields=fields)
+
+
+def worked(batch, seconds, result="ok"):
+    """A line about a batch, all that Wordloom's own worker says of what it claimed."""
+    fields = {"claim_batch_id": batch, "result": result, "worker_id": "w"}
+    return line("worked", seconds=seconds, event="projection.process_batch", fields=fields)
+
+
+def reclaimed(*seconds, ids=("a",)):
+    """Lines that leases of rows ran out."""
+    fields = {"outbox_event_ids": list(ids)}
+    return [line("r", seconds=n, event="outbox.reclaimed", fields=fields) for n in seconds]
 
 
 def row(name="a", **columns):
@@ -78,11 +92,34 @@ FOUND = {
         [told("a", n, "outbox.row_lost", reason="lease_expired", attempt=1) for n in (5, 9)],
         [],
     ),
-    "reclaimed twice": (
+    "reclaimed twice": ("lease_cycles", reclaimed(5, 9, ids=("a", "b")), []),
+    "reclaimed again and again after one retry": (
+        "lease_cycles",
+        [retry("a", 2, 1), *reclaimed(5, 9, 13, 17, 21)],
+        [],
+    ),
+    "lost again and again after one retry": (
         "lease_cycles",
         [
-            line("r", seconds=n, event="outbox.reclaimed", fields={"outbox_event_ids": ["a", "b"]})
-            for n in (5, 9)
+            retry("a", 2, 1),
+            *(told("a", n, "outbox.row_lost", reason="lease_expired", attempt=2) for n in (5, 9)),
+        ],
+        [],
+    ),
+    "odd numbers of claims": (
+        "claimed_again",
+        [
+            *(claim(f"b{n}", n) for n in range(6)),
+            *(claim(f"c{n}", n, v) for n, v in enumerate(("3.0", 10**400, float("nan"), -1, "x"))),
+        ],
+        [],
+    ),
+    "one of two workers drops its claims": (
+        "claimed_again",
+        [
+            one
+            for n in range(6)
+            for one in (claim(f"b{n}", n), claim(f"c{n}", n, worker="x"), worked(f"c{n}", n))
         ],
         [],
     ),
@@ -127,6 +164,17 @@ def test_spans_alone_show_attempts_that_stand():
     assert found[0].refs == ("span:s3",)
 
 
+def test_spans_of_untyped_columns_are_read_as_quickly():
+    """A frame of objects is typed before it is reckoned with, also where it is empty."""
+    attributes = {"wordloom.outbox_event_id": "a", "attempt": 1, "result": "retry"}
+    one = spans(span("t", "s", "outbox.process", start=2, attributes=attributes))
+    untyped = one.astype({"start": object, "duration_s": object})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert tries_of_spans(untyped)["at"].tolist() == [at(2.1)]
+        assert tries_of_spans(untyped.iloc[:0]).empty
+
+
 PEACE = {
     "a backoff that works": (HEALTHY, []),
     "a storm that lasts": ([retry(r, 10 + 5 * n, n + 1) for r in "abcdef" for n in range(4)], []),
@@ -134,11 +182,43 @@ PEACE = {
     "a worker that died once": (
         [
             *(claim(f"b{n}", n) for n in range(2)),
-            line("r", seconds=5, event="outbox.reclaimed", fields={"outbox_event_ids": ["a"]}),
+            *reclaimed(5),
             told("a", 9, "outbox.row_done", attempt=1),
         ],
         [],
     ),
+    "a row that was replayed": (
+        [
+            *(retry("a", 100 * life + n, n + 1) for life in range(3) for n in range(3)),
+            *(told("a", 100 * life + 50, "outbox.row_failed", attempt=4) for life in range(3)),
+        ],
+        [],
+    ),
+    "a row that was replayed, and whose end nobody saw": (
+        [retry("a", 100 * life + n, n + 1) for life in range(4) for n in range(3)],
+        [],
+    ),
+    "a row that came back after its end": (
+        [
+            one
+            for life in range(4)
+            for one in (
+                retry("a", 100 * life, 1),
+                told("a", 100 * life + 5, "outbox.row_done", attempt=2),
+            )
+        ],
+        [],
+    ),
+    "leases that ran out before a retry": ([*reclaimed(3, 6, 9), retry("a", 20, 1)], []),
+    "a worker that tells of batches only": (
+        [one for n in range(9) for one in (claim(f"b{n}", n), worked(f"b{n}", n))],
+        [],
+    ),
+    "the last claim of each of many workers": (
+        [claim(f"b{n}", n, worker=f"w{n}") for n in range(6)],
+        [],
+    ),
+    "claims that have no name": ([claim("", n) for n in range(6)], []),
     "claims with results": (
         [
             one

@@ -35,14 +35,6 @@ def test_a_cause_that_still_fails_rows_offers_one_canary(dsn):
     plan = planned(dsn)
     assert (plan.buckets[0].n, plan.buckets[0].offer, len(plan.rows)) == (7, "canary", 1)
     assert "Still active: a row failed" in plan.buckets[0].why
-    # The canary of an earlier plan was done: the way is free.
-    ask(
-        dsn,
-        "INSERT INTO search_outbox_events (id, entity_type, entity_id, op, event_version, status,"
-        " processed_at, replay_count, last_replayed_at) VALUES (gen_random_uuid(), 'block',"
-        " gen_random_uuid(), 'upsert', 8, 'done', now(), 1, now())",
-    )
-    assert (planned(dsn).buckets[0].offer, len(planned(dsn).rows)) == ("all", 7)
 
 
 def test_a_canary_that_failed_again_keeps_the_others_waiting(dsn):

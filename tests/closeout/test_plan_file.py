@@ -105,6 +105,13 @@ def test_an_old_plan_is_refused():
         refuse_old(a_plan(), now=T0 + LIFE + timedelta(minutes=1))
 
 
+def test_a_plan_of_the_future_is_refused():
+    """A clock that was wrong would let it live on; a few seconds between two clocks are none."""
+    refuse_old(a_plan(), now=T0 - timedelta(seconds=5))
+    with pytest.raises(Refused, match="6 s from now"):
+        refuse_old(a_plan(), now=T0 - timedelta(seconds=6))
+
+
 def test_the_way_to_a_database_may_differ_and_the_database_may_not():
     """A replica or a tunnel is the same system; another lab, name or environment is not."""
     refuse_other_target(TARGET, Target(**{**TARGET.as_json(), "host": "db", "port": 1}))

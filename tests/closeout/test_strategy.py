@@ -33,6 +33,9 @@ def _bucket(reason="es_unreachable", template="", op="upsert", *, replays=0, ove
         (_bucket(), Circumstances(active="a row failed 3 s ago"), "wait", "canary", False),
         # A canary went through since: the cause is gone, however lately it was seen.
         (_bucket(), Circumstances(active="3 s ago", proven=True), "wait", "all", False),
+        # Nobody can tell whether it is over: one row, until one was done.
+        (_bucket(), Circumstances(unknown="not dated"), "wait", "canary", False),
+        (_bucket(), Circumstances(unknown="not dated", proven=True), "wait", "all", False),
         (_bucket(op="delete", overtaken=True), Circumstances(), "drop", "nothing", True),
         (_bucket(replays=2), Circumstances(), "wait", "all", False),
         (_bucket(replays=3), Circumstances(), "wait", "nothing", True),

@@ -174,7 +174,7 @@ def test_somebody_elses_worker_runs_in_ours_place_once_or_twice(own_root, said):
     lab = up(own_root, ports="auto", say=said.append, load_per_s=5, worker_cmd=command)
     done = "SELECT count(*) FROM search_outbox_events WHERE status = 'done'"
     until(lambda: rows(lab, done)[0][0] > 5, "its work")
-    assert control.start(lab, "worker-2").phase is Phase.READY
+    assert control.start(lab, "worker-2", env={"UNHEARD_OF": "1"}).phase is Phase.READY
     for port in ("worker", "worker_2"):
         url = f"http://127.0.0.1:{lab.ports[port]}/metrics"
         metrics = httpx.get(url, trust_env=False).text

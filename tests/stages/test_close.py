@@ -6,10 +6,11 @@ import pandas as pd
 import pytest
 
 from loomtriage.case import open_case
-from loomtriage.contract.keys import SEARCH
+from loomtriage.contract.keys import CHRONICLE, SEARCH
 from loomtriage.model import State
 from loomtriage.model.frame import ROW_COLUMNS
 from loomtriage.stages.close import close
+from loomtriage.stages.close_show import buckets_table
 from loomtriage.stages.closing import judged_buckets
 from tests.make import WINDOW, at, line, lines
 from tests.stages.whole import blind
@@ -75,6 +76,28 @@ def test_an_overtaken_delete_is_dropped():
         row("b", "done", entity_id="e", created_at=at(9), processed_at=at(50)),
     )
     assert (str(one.strategy.action), str(one.strategy.offer)) == ("drop", "nothing")
+
+
+def test_a_delete_is_overtaken_by_what_is_under_way():
+    """As a plan sees it: a write that is being processed will be there."""
+    (one,) = judged(
+        row("a", "failed", reason="es_5xx", op="delete", entity_id="e", event_version=9),
+        row("b", "processing", entity_id="e", created_at=at(9), event_version=1),
+    )
+    assert str(one.strategy.offer) == "nothing"
+
+
+def test_a_replayed_row_of_another_failure_frees_nothing():
+    """Rows do not tell what they had failed for; the audit does, and a plan reads it."""
+    (one,) = judged(failed("a"), row("z", "done", replay_count=1, processed_at=at(50)))
+    assert str(one.strategy.offer) == "canary"
+
+
+def test_chronicle_rows_are_told_by_when_they_were_enqueued():
+    """Their times say nothing of the failure: one row at most."""
+    (one,) = judged(failed("a", projection=CHRONICLE, created_at=at(-3600)))
+    assert str(one.strategy.offer) == "canary"
+    assert buckets_table([one]).rows[0][5].startswith("enqueued ")
 
 
 def test_poison_is_closed_out_by_its_own_command():

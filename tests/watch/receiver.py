@@ -86,6 +86,7 @@ def order(folder: Path, *, slow_s: float = 0.0, deadline_s: float = 20.0) -> Ord
         out=folder / "runs",
         room=folder / "room",
         deadline_s=deadline_s,
+        retry_s=0.0,
     )
 
 
@@ -96,7 +97,12 @@ class Receiver:
         self.order, self.said = given, []
         self.inbox = Inbox(given.room / FILE, capacity=capacity, settle_s=settle_s)
         self.workers = Workers(self.inbox, given, say=self.said.append)
-        app = application(Gate(token=TOKEN), self.inbox, wake=self.workers.wake)
+        app = application(
+            Gate(token=TOKEN),
+            self.inbox,
+            wake=self.workers.wake,
+            is_working=self.workers.are_alive,
+        )
         self._sock = listening("127.0.0.1:0")
         self.port = self._sock.getsockname()[1]
         self._server = server_for(app)

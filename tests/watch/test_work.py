@@ -105,9 +105,10 @@ def test_two_receivers_do_not_share_an_inbox(tmp_path):
 
 def test_a_run_ends_at_its_deadline(tmp_path):
     """A run that takes too long is stopped with its process, and is not tried for ever."""
-    with Receiver(order(tmp_path, slow_s=30, deadline_s=0.6)) as receiver:
+    with Receiver(order(tmp_path, slow_s=30, deadline_s=0.4)) as receiver:
         assert post(receiver.port, payload())[0] == 202
         assert receiver.settled()["failed"] == 1
+    assert len(told(tmp_path / "stub", "begun")) == MAX_TRIES
     pid = int((tmp_path / "stub" / "pid.txt").read_text())
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
@@ -127,15 +128,19 @@ def test_a_run_that_breaks_is_tried_again_a_few_times(tmp_path, code, tries):
 
 
 def test_the_secret_stays_with_the_gate(tmp_path, monkeypatch):
-    """The run does not get the token, and the token is in no file of the receiver."""
+    """The run gets neither the token nor a role that may write; no file holds the token."""
     monkeypatch.setenv(TOKEN_ENV, TOKEN)
+    monkeypatch.setenv("REPLAY_DATABASE_URL", "postgresql://writer@localhost/outbox")
+    monkeypatch.setenv("DATABASE_URL", "postgresql://reader@localhost/outbox")
     script = "import json, os; print(json.dumps({'folder': 'x', 'env': sorted(os.environ)}))"
     given = replace(order(tmp_path), command=(sys.executable, "-S", "-c", script))
     with Receiver(given) as receiver:
         post(receiver.port, payload())
         receiver.settled()
     (out,) = (tmp_path / "room").rglob("triage.out")
-    assert TOKEN_ENV not in json.loads(out.read_text())["env"]
+    given_on = json.loads(out.read_text())["env"]
+    assert not {TOKEN_ENV, "REPLAY_DATABASE_URL"} & set(given_on)
+    assert "DATABASE_URL" in given_on
     files = [p for p in (tmp_path / "room").rglob("*") if p.is_file()]
     assert not [p for p in files if TOKEN.encode() in p.read_bytes()]
     assert not [p for p in files if p.stat().st_mode & 0o077 and "sqlite3-" not in p.name]

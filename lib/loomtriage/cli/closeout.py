@@ -11,7 +11,7 @@ import typer
 
 from loomtriage.cli.options import Json, Out, out_dir
 from loomtriage.cli.terminal import printable, relative, say
-from loomtriage.errors import Exit, UsageError
+from loomtriage.errors import ContractBroken, Exit, SourceUnavailable, UsageError
 
 if TYPE_CHECKING:
     from loomtriage.closeout.plan_file import Plan
@@ -105,8 +105,12 @@ def replay(  # noqa: PLR0913, PLR0917  (one parameter per documented option)
         warrant = permit(session, made, request, now=datetime.now(UTC))
         pace = Pace(rows_per_s=rate, batch=100 if rate else 1000)
         outcome = run(session, made, warrant, pace=pace, say=say)
-        print(printable(outcome_words(made, outcome)))
-        folder = _keep(made, outcome, _audit(session, made), source=source, out=out)
+    audit = _audit(dsn, made)
+    if outcome.cut and audit is not None:
+        # The last batch may have been written although its answer never came.
+        outcome.cut_short(outcome.cut, back=len(audit))
+    print(printable(outcome_words(made, outcome)))
+    folder = _keep(made, outcome, audit or [], source=source, out=out)
     print(f"record    {relative(folder)}")
     raise typer.Exit(int(outcome.exit_code))
 
@@ -177,25 +181,51 @@ def _plan_path(made: Plan, out: str) -> Path:
     return folder / f"{made.made_at:%Y%m%dT%H%M%SZ}-plan-{made.digest()[:6]}.json"
 
 
-def _audit(session: object, made: Plan) -> list[str]:
-    from loomtriage.closeout.audit import audit_lines
+def _audit(dsn: str, made: Plan) -> list[str] | None:
+    """The audit of the plan over a connection of its own; None when that cannot be had."""
+    from loomtriage.closeout.audit import TABLE, audit_lines
+    from loomtriage.closeout.target import connected
 
-    return list(audit_lines(session, made.digest()))  # type: ignore[arg-type]
+    try:
+        with connected(dsn, read_only=True) as session:
+            return list(audit_lines(session, made.digest()))
+    except SourceUnavailable as error:
+        say(f"The record is without the audit, which stands in {TABLE}: {error.message}")
+        return None
 
 
 def _keep(made: Plan, outcome: Outcome, audit: list[str], *, source: str, out: str) -> Path:
-    """A run folder with the plan, the audit so far, and what came of it."""
+    """A run folder with the plan, the audit so far, and what came of it; secrets cut out.
+
+    What rows failed with was never redacted, and no record may be missing because of it.
+    """
+    import json
+
     from loomtriage.evidence import secrets_of
     from loomtriage.model import Window
     from loomtriage.runner.folder import staging, windows_json
     from loomtriage.runner.scan import refuse_secrets
+    from loomtriage.sources.redact import redact
 
     end = datetime.now(UTC) + timedelta(milliseconds=1)
+    secrets = secrets_of(source)
+
+    def clean(text: str) -> str:
+        text = redact(text).replace(str(Path.home()), "~")
+        return secrets.cut(text.encode()).decode()
+
+    texts = {
+        "plan.json": json.dumps({**made.as_json(), "sha256": made.digest()}, indent=1) + "\n",
+        "audit.jsonl": "".join(f"{line}\n" for line in audit),
+        "outcome.json": json.dumps(outcome.as_json(), indent=1) + "\n",
+    }
     with staging("replay", out_dir(out)) as folder:
-        folder.write_json("plan.json", {**made.as_json(), "sha256": made.digest()})
-        folder.write("audit.jsonl", "".join(f"{line}\n" for line in audit))
-        folder.write_json("outcome.json", outcome.as_json())
-        refuse_secrets(folder.path, secrets_of(source))
+        for name, text in texts.items():
+            folder.write(name, clean(text))
+            try:
+                refuse_secrets(folder.path, secrets)
+            except ContractBroken as error:
+                folder.write(name, json.dumps({"withheld": error.message}) + "\n")
         return folder.seal(
             {
                 "parameters": {"source": source, "plan": made.digest()},

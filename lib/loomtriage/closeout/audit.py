@@ -70,6 +70,14 @@ def refuse_without_audit(connection: Connection) -> None:
         )
 
 
+def is_readable(connection: Connection) -> bool:
+    """Whether there is an audit table and this role may read it."""
+    found = connection.execute(
+        "SELECT has_table_privilege(to_regclass(%s), 'SELECT')", (TABLE,)
+    ).fetchone()
+    return bool(found and found[0])
+
+
 def already(connection: Connection, plan_sha256: str) -> frozenset[str]:
     """Ids of the rows that this plan has replayed, in this run or an earlier one."""
     found = connection.execute(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import LiteralString
 
@@ -47,6 +47,13 @@ FROM audited WHERE t.id = audited.row_id RETURNING t.id::text"""
 
 _COUNT: LiteralString = """WITH {planned}
 SELECT count(*) FROM {table} AS t JOIN planned AS p ON p.id = t.id WHERE {as_planned}"""
+
+
+_LEFT: LiteralString = """WITH {planned}
+SELECT t.id::text, CASE WHEN t.status <> 'failed' THEN t.status || ' since the plan'
+    WHEN {overtaken} THEN 'overtaken by a later event'
+    WHEN {as_planned} THEN 'locked by somebody else' ELSE 'changed since the plan' END
+FROM {table} AS t JOIN planned AS p ON p.id = t.id"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +105,13 @@ def count_as_planned(connection: Connection, table: str, rows: Sequence[PlannedR
     return int(str(found[0])) if found else 0
 
 
+def why_left(connection: Connection, table: str, rows: Sequence[PlannedRow]) -> Mapping[str, str]:
+    """Why each of these rows was not put back, by id."""
+    found = connection.execute(_text(_LEFT, table), _columns(rows))
+    told = {str(row_id): str(why) for row_id, why in found}
+    return {row.id: told.get(row.id, "deleted since the plan") for row in rows}
+
+
 def _columns(rows: Sequence[PlannedRow]) -> dict[str, object]:
     return {
         "ids": [row.id for row in rows],
@@ -110,14 +124,16 @@ def _columns(rows: Sequence[PlannedRow]) -> dict[str, object]:
 
 def _text(statement: LiteralString, table: str) -> sql.Composed:
     identifier = sql.Identifier(table)
+    overtaken = sql.SQL(OVERTAKEN).format(table=identifier)
     as_planned = sql.SQL(_AS_PLANNED).format(
         most_replays=sql.Literal(MOST_REPLAYS),
         is_touched=sql.Literal(table == OUTBOX_TABLES[CHRONICLE]),
-        overtaken=sql.SQL(OVERTAKEN).format(table=identifier),
+        overtaken=overtaken,
     )
     return sql.SQL(statement).format(
         planned=sql.SQL(_PLANNED),
         as_planned=as_planned,
+        overtaken=overtaken,
         table=identifier,
         name=sql.Literal(table),
     )

@@ -27,9 +27,12 @@ STATE: LiteralString = """t.attempts, t.replay_count,
 
 OVERTAKEN: LiteralString = """(t.op = 'delete' AND EXISTS (SELECT 1 FROM {table} AS later
     WHERE later.entity_type = t.entity_type AND later.entity_id = t.entity_id
-      AND later.op <> 'delete' AND later.status = 'done'
-      AND (later.event_version, later.created_at) > (t.event_version, t.created_at)))"""
-"""A later event of the entity was done: the delete would take a living document away."""
+      AND later.op <> 'delete' AND later.status IN ('processing', 'done')
+      AND later.created_at > t.created_at))"""
+"""A later event of the entity is done or under way: the delete would take a living document away.
+
+Later by the time of its enqueuing: Wordloom's versions of deletes are off by the host's UTC offset.
+"""
 
 _FAILED: LiteralString = (
     "SELECT t.id::text, t.entity_type, t.op, coalesce(t.error_reason, ''), coalesce(t.error, ''),"
@@ -82,6 +85,11 @@ class Asked:
             )
         return table
 
+    @property
+    def is_dated(self) -> bool:
+        """Whether its rows tell when they failed."""
+        return canonical_projection(self.projection) != CHRONICLE
+
 
 def failed_rows(connection: Connection, asked: Asked) -> Iterator[FailedRow]:
     """Failed rows in the order in which they are to be replayed, at most `MOST_READ`.
@@ -112,15 +120,16 @@ def passed(
     return _count(connection, statement, (since, entity_type, op))
 
 
-def is_proven(
-    connection: Connection, asked: Asked, *, entity_type: str, op: str, since: datetime
-) -> bool:
-    """Whether a row of that type and op was replayed and then done since then."""
-    statement = sql.SQL(
-        "SELECT count(*) FROM (SELECT 1 FROM {table} WHERE processed_at >= %s AND status = 'done'"
-        " AND entity_type = %s AND op = %s AND last_replayed_at >= %s LIMIT 1) AS found"
-    ).format(table=sql.Identifier(asked.table))
-    return _count(connection, statement, (since, entity_type, op, since)) > 0
+def last_failure(connection: Connection, asked: Asked) -> datetime | None:
+    """When any row of the table last failed, also of those that were not read; aware UTC.
+
+    Chronicle rows tell only when they were enqueued.
+    """
+    statement = sql.SQL("SELECT max({at}) FROM {table} WHERE status = 'failed'").format(
+        at=sql.Identifier(_failed_at(asked)), table=sql.Identifier(asked.table)
+    )
+    found = connection.execute(statement).fetchone()
+    return found[0] if found and isinstance(found[0], datetime) else None
 
 
 def waiting(connection: Connection, asked: Asked, *, stored: str, within_s: float) -> int:
@@ -167,16 +176,19 @@ def _reads_all(node: object, table: str) -> bool:
 def _statement(asked: Asked) -> sql.Composed:
     names = [name for name in ("entity_type", "op") if getattr(asked, name)]
     table = sql.Identifier(asked.table)
-    # The chronicle worker touches every failed row in each turn: only its age is the row's own.
-    is_touched = canonical_projection(asked.projection) == CHRONICLE
     return sql.SQL(_FAILED).format(
         table=table,
         state=sql.SQL(STATE),
         overtaken=sql.SQL(OVERTAKEN).format(table=table),
-        failed_at=sql.Identifier("created_at" if is_touched else "updated_at"),
+        failed_at=sql.Identifier(_failed_at(asked)),
         narrowed=sql.Composed([_is(name) for name in names]),
         most=sql.Literal(MOST_READ),
     )
+
+
+def _failed_at(asked: Asked) -> str:
+    # The chronicle worker touches every failed row in each turn: only its age is the row's own.
+    return "updated_at" if asked.is_dated else "created_at"
 
 
 def _is(name: str) -> sql.Composed:

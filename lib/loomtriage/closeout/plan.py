@@ -17,20 +17,19 @@ from loomtriage.closeout.failed_rows import (
     FailedRow,
     advice,
     failed_rows,
-    is_proven,
+    last_failure,
     passed,
     status_counts,
     waiting,
 )
 from loomtriage.closeout.plan_file import Plan, PlannedBucket, PlannedRow
-from loomtriage.closeout.strategy import QUIET_S, Circumstances, Offer, strategy
+from loomtriage.closeout.proof import Kind, digits_alike, proofs
+from loomtriage.closeout.strategy import QUIET_S, UNDATED, Circumstances, Offer, strategy
 from loomtriage.closeout.target import Connection, connected, read_target
 from loomtriage.contract.reasons import stored_reason
 
 DEFAULT_ROWS = 500
-LONGEST_ERROR = 400
-"""Characters of a stored error that tell its kind."""
-_ALIKE = str.maketrans("123456789", "000000000")
+UNREAD = "more rows failed than a plan reads, so the last failure may be unseen"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,15 +68,10 @@ def make_plan(dsn: str, wanted: Wanted, *, template: Callable[[str], str]) -> Pl
         for row in failed_rows(connection, asked):
             found.add(row)
         buckets = found.buckets.found()
-        latest = last_failures(buckets)
+        causes = _causes(connection, wanted, found, buckets)
         planned = tuple(
-            _judged(
-                connection,
-                wanted,
-                bucket,
-                _Cause(found.stored[bucket.number], latest[bucket.cause]),
-            )
-            for bucket in buckets
+            _judged(connection, wanted, bucket, cause)
+            for bucket, cause in zip(buckets, causes, strict=True)
         )
         counts = status_counts(connection, table)
         proposal = advice(connection, asked)
@@ -94,7 +88,7 @@ def make_plan(dsn: str, wanted: Wanted, *, template: Callable[[str], str]) -> Pl
         buckets=planned,
         rows=rows,
         index=proposal,
-        truncated=len(found.rows) >= MOST_READ,
+        truncated=found.truncated,
     )
 
 
@@ -105,12 +99,12 @@ class _Found:
         self.buckets = Buckets()
         self.rows: list[PlannedRow] = []
         self.stored: dict[int, str] = {}
-        self._masked = lru_cache(4096)(template)
+        self.masked = lru_cache(4096)(template)
 
     def add(self, row: FailedRow) -> None:
         reason = stored_reason(row.stored_reason, row.error)
         # A mask hides every number, whatever it is: texts that differ in digits are one.
-        template = self._masked(row.error[:LONGEST_ERROR].translate(_ALIKE))
+        template = self.masked(digits_alike(row.error))
         likeness = Likeness(reason, template, row.entity_type, row.op, row.replays, row.overtaken)
         number = self.buckets.add(likeness, row.id, row.failed_at)
         self.stored.setdefault(number, row.stored_reason)
@@ -118,12 +112,50 @@ class _Found:
             PlannedRow(row.id, row.attempts, row.replays, row.updated_us, row.error_md5, number)
         )
 
+    @property
+    def truncated(self) -> bool:
+        """Whether there may be more rows than were read."""
+        return len(self.rows) >= MOST_READ
+
 
 class _Cause(NamedTuple):
-    """What a bucket shares with others: the reason as stored, and its last failure of any row."""
+    """What a bucket shares with others.
+
+    Attributes:
+        stored: the reason as stored.
+        last: when it last failed any row, aware UTC.
+        unknown: why that may have been later, empty when it was not.
+        proven: whether a row that failed for the same was replayed since then, and is done.
+    """
 
     stored: str
     last: datetime
+    unknown: str
+    proven: bool
+
+
+def _causes(
+    connection: Connection, wanted: Wanted, found: _Found, buckets: tuple[Bucket, ...]
+) -> list[_Cause]:
+    """The cause of each bucket, in their order."""
+    if not buckets:
+        return []
+    asked = wanted.asked
+    latest = last_failures(buckets)
+    unknown = "" if asked.is_dated else UNDATED
+    if found.truncated:
+        unknown = unknown or UNREAD
+        ever = last_failure(connection, asked)
+        latest = {cause: max(last, ever or last) for cause, last in latest.items()}
+    since = min(latest.values())
+    proven = proofs(connection, asked.table, since=since, template=found.masked)
+    causes = []
+    for bucket in buckets:
+        like, stored = bucket.likeness, found.stored[bucket.number]
+        last = latest[bucket.cause]
+        at = proven.get(Kind(like.entity_type, like.op, stored, like.template))
+        causes.append(_Cause(stored, last, unknown, at is not None and at >= last))
+    return causes
 
 
 def _judged(connection: Connection, wanted: Wanted, bucket: Bucket, cause: _Cause) -> PlannedBucket:
@@ -132,7 +164,8 @@ def _judged(connection: Connection, wanted: Wanted, bucket: Bucket, cause: _Caus
     known = Circumstances(
         passed=passed(connection, asked, since=bucket.first, **kind),
         active=_active(connection, wanted, cause),
-        proven=is_proven(connection, asked, since=cause.last, **kind),
+        unknown=cause.unknown,
+        proven=cause.proven,
     )
     decided = strategy(bucket, known)
     if wanted.reason and bucket.likeness.reason != wanted.reason:
@@ -151,7 +184,7 @@ def _active(connection: Connection, wanted: Wanted, cause: _Cause) -> str:
     """What says that the cause is still there, empty when nothing does."""
     quiet = timedelta(seconds=wanted.quiet_s)
     ago = datetime.now(UTC) - cause.last
-    if ago < quiet:
+    if wanted.asked.is_dated and ago < quiet:
         return f"a row failed {max(0, ago.total_seconds()):.0f} s ago"
     if cause.stored and wanted.quiet_s > 0:
         retried = waiting(connection, wanted.asked, stored=cause.stored, within_s=wanted.quiet_s)

@@ -21,6 +21,8 @@ from loomtriage.model.window import iso, parse_instant
 SCHEMA = 1
 LIFE = timedelta(minutes=15)
 """A plan speaks of rows as they were; after this time look again."""
+AHEAD = timedelta(seconds=5)
+"""So far two clocks may differ; a plan of the future would live longer than any may."""
 SHOWN_DIGITS = 12
 
 
@@ -181,12 +183,17 @@ def read_plan(path: Path) -> Plan:
 
 
 def refuse_old(plan: Plan, *, now: datetime) -> None:
-    """Refuse a plan whose time is over.
+    """Refuse a plan whose time is over, or has not come.
 
     Raises:
         Refused: so it is.
     """
     age = now - plan.made_at
+    if age < -AHEAD:
+        raise Refused(
+            f"The plan was made {-age.total_seconds():.0f} s from now, by this machine's clock.",
+            hint="Set the clock, then make a new plan: loomtriage close-out plan.",
+        )
     if age > LIFE:
         raise Refused(
             f"The plan is {age.total_seconds() / 60:.0f} min old; it lived for "

@@ -6,8 +6,10 @@ import shlex
 from collections.abc import Mapping
 
 from loomtriage.closeout.plan_file import LIFE, SHOWN_DIGITS, Plan, PlannedBucket
-from loomtriage.closeout.replay import UNSETTLED, Outcome
+from loomtriage.closeout.replay import Outcome
 from loomtriage.closeout.strategy import Offer
+from loomtriage.closeout.watch import UNSETTLED
+from loomtriage.contract.keys import CHRONICLE
 from loomtriage.model.window import iso
 
 LABEL = "{:<10}{}"
@@ -29,11 +31,11 @@ def plan_words(plan: Plan, path: str, source: str) -> str:
         LABEL.format("rows", ", ".join(f"{s} {n}" for s, n in plan.counts.items()) or "none"),
     ]
     for bucket in plan.buckets[:MOST_SHOWN]:
-        lines += _bucket_words(bucket)
+        lines += _bucket_words(bucket, is_dated=plan.projection != CHRONICLE)
     if len(plan.buckets) > MOST_SHOWN:
         lines.append(LABEL.format("", f"{len(plan.buckets) - MOST_SHOWN} more are in the file."))
     if plan.truncated:
-        lines.append(LABEL.format("note", "More rows failed than a plan reads; plan again later."))
+        lines.append(LABEL.format("note", "More rows failed than a plan reads; plan again."))
     if plan.index:
         lines.append(LABEL.format("index", f"would find failed rows sooner: {plan.index}"))
     if not plan.buckets:
@@ -95,20 +97,24 @@ def outcome_words(plan: Plan, outcome: Outcome) -> str:
         left = len(plan.rows) - outcome.replayed - outcome.before - skipped
         lines.append(LABEL.format("because", outcome.stopped))
         lines.append(LABEL.format("left", f"{_rows(left)} untouched"))
-        lines.append(LABEL.format("do", "Repair the cause, then plan anew: close-out plan."))
+        if not outcome.cut:
+            lines.append(LABEL.format("do", "Repair the cause, then plan anew: close-out plan."))
+    if outcome.ready:
+        lines.append(LABEL.format("again", f"a dry run finds {_rows(outcome.ready)} as planned"))
     for why, ids in sorted(outcome.skipped.items()):
         shown = ", ".join(ids[:3]) + (" ..." if len(ids) > 3 else "")
         lines.append(LABEL.format("skipped", f"{_rows(len(ids))} {why}: {shown}"))
     return "\n".join(lines)
 
 
-def _bucket_words(bucket: PlannedBucket) -> list[str]:
+def _bucket_words(bucket: PlannedBucket, *, is_dated: bool) -> list[str]:
+    enqueued = "" if is_dated else "enqueued "
     offer = OFFERS[Offer(bucket.offer)]
     replays = f", replayed {bucket.replays}x before" if bucket.replays else ""
     return [
         LABEL.format(f"bucket {bucket.number}", f"{_rows(bucket.n)}: {_kind(bucket)}; {offer}"),
         LABEL.format("  error", bucket.template or "none stored"),
-        LABEL.format("  seen", f"{bucket.first} to {bucket.last}{replays}"),
+        LABEL.format("  seen", f"{enqueued}{bucket.first} to {bucket.last}{replays}"),
         LABEL.format("  why", bucket.why),
         LABEL.format("  first", bucket.first_do),
         LABEL.format("  rows", ", ".join(bucket.examples) + (" ..." if bucket.n > 3 else "")),

@@ -10,21 +10,20 @@ from dataclasses import asdict, dataclass, field
 import psycopg
 
 from loomtriage.closeout import audit
-from loomtriage.closeout.batches import Warrant, count_as_planned, replay_batch
+from loomtriage.closeout.batches import Warrant, count_as_planned, replay_batch, why_left
 from loomtriage.closeout.plan_file import Plan, PlannedRow
 from loomtriage.closeout.target import Connection
+from loomtriage.closeout.watch import POLL_S, Stop, Watch
 from loomtriage.contract.reasons import stored_reason
 from loomtriage.errors import Exit, Refused
 
 LOCK = ("loomtriage close-out", "replay")
 LOCK_PATIENCE_S = 5.0
 """The server needs a moment to see that a killed operator is gone."""
-MOST_FAILED_AGAIN = 10
 MOST_CANARIES = 20
 """Rows tried as a canary in a bucket whose first rows changed since the plan."""
-LOOK_EVERY_S = 1.0
-POLL_S = 0.2
-UNSETTLED = ("pending", "processing")
+BATCHES_OPEN = 20
+"""Rows that may pile up, in batches."""
 Say = Callable[[str], None]
 
 
@@ -54,14 +53,31 @@ class Outcome:
         before: rows that the same plan had put back earlier.
         skipped: rows left alone, why -> ids.
         stopped: why it did not go on, empty when it went through.
+        cut: what cut it short, empty when nothing did.
         settled: what became of all rows of the plan, count by status.
+        ready: rows that are still as planned: what a second dry run finds.
     """
 
     replayed: int = 0
     before: int = 0
     skipped: dict[str, list[str]] = field(default_factory=dict)
     stopped: str = ""
+    cut: str = ""
     settled: Mapping[str, int] = field(default_factory=dict)
+    ready: int = 0
+
+    def cut_short(self, why: str, *, back: int) -> None:
+        """Say what cut the replay short, and what that means.
+
+        Args:
+            back: rows that this plan has put back, as the audit tells.
+        """
+        self.replayed = max(0, back - self.before)
+        if self.stopped and not self.cut:
+            return  # It had stopped by itself, and only the summing up was cut short.
+        rows = "1 row is" if back == 1 else f"{back} rows are"
+        self.cut = why
+        self.stopped = f"{why}; {rows} back; run the same command again"
 
     @property
     def exit_code(self) -> Exit:
@@ -69,7 +85,8 @@ class Outcome:
         undone = sum(count for status, count in self.settled.items() if status != "done")
         if not self.settled and not self.stopped:
             return Exit.NO_DATA
-        return Exit.BAD if self.stopped or undone or self.skipped else Exit.OK
+        is_open = bool(self.stopped or undone or self.skipped or self.ready)
+        return Exit.BAD if is_open else Exit.OK
 
     def as_json(self) -> dict[str, object]:
         """The fields by name."""
@@ -78,7 +95,8 @@ class Outcome:
 
 def dry_run(connection: Connection, plan: Plan) -> Mapping[str, int]:
     """What a replay would do now: rows still as planned, changed since, and replayed before."""
-    done = audit.already(connection, plan.digest()) if _has_audit(connection) else frozenset()
+    is_readable = audit.is_readable(connection)
+    done = audit.already(connection, plan.digest()) if is_readable else frozenset()
     left = [row for row in plan.rows if row.id not in done]
     ready = count_as_planned(connection, plan.table, left) if left else 0
     return {"ready": ready, "changed": len(left) - ready, "before": len(done)}
@@ -90,7 +108,8 @@ def replay(
     """Replay the plan: one row of each bucket first, the rest only when those were done.
 
     Every batch is one transaction that holds the rows and their audit; running the same plan
-    again goes on where it was, and has no second effect.
+    again goes on where it was, and has no second effect. A lost connection, a statement that
+    took too long and Ctrl-C cut it short; what it came to until then is returned all the same.
 
     Raises:
         Refused: somebody else replays, or the database has no audit table.
@@ -99,14 +118,17 @@ def replay(
     with _Lock(connection):
         run = _Run(connection, plan, warrant, pace=pace, say=say)
         try:
-            run.go()
-        except _Stop as stop:
-            run.outcome.stopped = str(stop)
-        return run.finish()
-
-
-class _Stop(Exception):
-    """The replay must not go on; its text says why."""
+            try:
+                run.go()
+            except Stop as stop:
+                run.outcome.stopped = str(stop)
+            run.finish()
+        except KeyboardInterrupt:
+            run.cut("interrupted")
+        except psycopg.OperationalError as error:
+            told = " ".join(str(error).split())[:200].rstrip(".")
+            run.cut(f"the database: {type(error).__name__}: {told}")
+        return run.outcome
 
 
 class _Lock:
@@ -147,28 +169,40 @@ class _Run:
         self._pace = pace
         self._say = say
         self._done = set(audit.already(connection, warrant.plan_sha256))
-        self._skipped: set[str] = set()
-        self._look_at = 0.0
+        self._skipped: dict[str, PlannedRow] = {}
+        self._watch = Watch(
+            connection,
+            warrant,
+            most_open=BATCHES_OPEN * pace.batch,
+            is_limited=pace.rows_per_s > 0,
+            patience_s=pace.canary_s,
+        )
         self._batch = 0
         self.outcome = Outcome(before=len(self._done))
 
     def go(self) -> None:
-        """Canaries, then the rest.
+        """Canaries, then the rest, then once more what was locked.
 
         Raises:
-            _Stop: it must not go on.
+            Stop: it must not go on.
         """
+        if self._done:
+            # What an earlier run put back may have failed again meanwhile.
+            self._watch.look_now()
         buckets: dict[int, list[PlannedRow]] = {}
         for row in self._plan.rows:
             buckets.setdefault(row.bucket, []).append(row)
         canaries = {number: self._canary(rows) for number, rows in buckets.items()}
         self._wait_for({row_id: number for number, row_id in canaries.items() if row_id})
-        rest = [r for r in self._plan.rows if canaries[r.bucket] and r.id not in self._done]
-        rest = [row for row in rest if row.id not in self._skipped]
+        for _pass in ("all", "those passed over because somebody held them"):
+            rest = [r for r in self._plan.rows if canaries[r.bucket] and r.id not in self._done]
+            self._put_back_all(rest)
+
+    def _put_back_all(self, rows: Sequence[PlannedRow]) -> None:
         begun, put = time.monotonic(), 0
-        for first in range(0, len(rest), self._pace.batch):
-            put += self._put_back(rest[first : first + self._pace.batch])
-            self._look()
+        for first in range(0, len(rows), self._pace.batch):
+            put += self._put_back(rows[first : first + self._pace.batch])
+            self._watch.look()
             if self._pace.rows_per_s > 0:
                 time.sleep(max(0.0, begun + put / self._pace.rows_per_s - time.monotonic()))
 
@@ -180,22 +214,27 @@ class _Run:
         for row in rows[:MOST_CANARIES]:
             if self._put_back([row], is_canary=True):
                 return row.id
-        left = [row.id for row in rows[MOST_CANARIES:]]
-        self.outcome.skipped.setdefault("its bucket has no canary: those tried changed", left)
+        if left := [row.id for row in rows[MOST_CANARIES:]]:
+            why = "its bucket has no canary: those tried changed"
+            self.outcome.skipped.setdefault(why, []).extend(left)
         return ""
 
-    def finish(self) -> Outcome:
+    def finish(self) -> None:
         """Wait until the rows have settled, and sum up."""
-        outcome = self.outcome
-        for row_id, why in self._why_skipped().items():
+        outcome, table = self.outcome, self._plan.table
+        left = why_left(self._connection, table, list(self._skipped.values()))
+        for row_id, why in left.items():
             outcome.skipped.setdefault(why, []).append(row_id)
-        deadline = time.monotonic() + (0.0 if outcome.stopped else self._pace.watch_s)
-        while True:
-            outcome.settled = self._outcomes()
-            open_rows = sum(outcome.settled.get(status, 0) for status in UNSETTLED)
-            if not open_rows or time.monotonic() > deadline:
-                return outcome
-            time.sleep(POLL_S)
+        outcome.settled = self._watch.settle(0.0 if outcome.stopped else self._pace.watch_s)
+        rest = [row for row in self._plan.rows if row.id not in self._done]
+        outcome.ready = count_as_planned(self._connection, table, rest) if rest else 0
+
+    def cut(self, why: str) -> None:
+        """Say what the audit tells of a replay that was cut short, where it can still be asked."""
+        with suppress(psycopg.Error):
+            self._done |= audit.already(self._connection, self._warrant.plan_sha256)
+            self.outcome.settled = self._watch.outcomes()
+        self.outcome.cut_short(why, back=len(self._done))
 
     def _put_back(self, rows: Sequence[PlannedRow], *, is_canary: bool = False) -> int:
         self._batch += 1
@@ -204,80 +243,47 @@ class _Run:
         )
         self._done |= put
         self.outcome.replayed += len(put)
-        self._skipped |= {row.id for row in rows if row.id not in put}
+        for row in rows:
+            if row.id in put:
+                self._skipped.pop(row.id, None)
+            else:
+                self._skipped[row.id] = row
         what = f"canary of bucket {rows[0].bucket}" if is_canary else f"batch {self._batch}"
         self._say(f"{what}: {len(put)} of {len(rows)} rows back to pending")
         return len(put)
 
     def _wait_for(self, ids: Mapping[str, int]) -> None:
-        """Until each canary is done; one that failed again, or hangs, stops everything.
+        """Until each canary is done; one that failed again, is gone, or hangs, stops everything.
 
         Args:
             ids: row id -> bucket.
         """
         if not ids:
-            raise _Stop("no canary could be replayed: every one of them changed since the plan")
+            raise Stop("no canary could be replayed: every one of them changed or is locked")
         deadline = time.monotonic() + self._pace.canary_s
         while True:
             seen = audit.standing(self._connection, self._plan.table, ids)
-            for row_id, (status, reason, error) in seen.items():
+            for row_id, number in ids.items():
+                named = f"the canary of bucket {number} (row {row_id})"
+                if row_id not in seen:
+                    raise Stop(f"{named} is gone")
+                status, reason, error = seen[row_id]
                 if status == "failed":
-                    named = stored_reason(reason, error) or "no reason"
-                    raise _Stop(
-                        f"the canary of bucket {ids[row_id]} (row {row_id}) failed again:"
-                        f" {named}: {' '.join(error.split())[:160]}"
-                    )
+                    because = stored_reason(reason, error) or "no reason"
+                    raise Stop(f"{named} failed again: {because}: {_line(error)}")
             waiting = [row_id for row_id in seen if seen[row_id][0] != "done"]
             if not waiting:
                 self._say(f"canary: {len(ids)} of {len(ids)} done")
                 return
             if time.monotonic() > deadline:
-                raise _Stop(
-                    f"the canary of bucket {ids[waiting[0]]} (row {waiting[0]}) was not done"
-                    f" within {self._pace.canary_s:g} s; does its worker run?"
+                _, reason, error = seen[waiting[0]]
+                retried = f"retried: {stored_reason(reason, error)}: {_line(error)}"
+                raise Stop(
+                    f"the canary of bucket {ids[waiting[0]]} (row {waiting[0]}) was not done within"
+                    f" {self._pace.canary_s:g} s; {retried if reason else 'does its worker run?'}"
                 )
             time.sleep(POLL_S)
 
-    def _look(self) -> None:
-        """Now and then: stop when rows fail again, wait while too many are under way."""
-        begun = time.monotonic()
-        if begun < self._look_at:
-            return
-        most_open = 20 * self._pace.batch if self._pace.rows_per_s > 0 else None
-        deadline = time.monotonic() + self._pace.canary_s
-        while True:
-            seen = self._outcomes()
-            now = time.monotonic()
-            # Looking takes longer the more rows there are: a tenth of the time at most.
-            self._look_at = now + max(LOOK_EVERY_S, 10 * (now - begun))
-            if seen.get("failed", 0) >= MOST_FAILED_AGAIN:
-                raise _Stop(f"{seen['failed']} of the replayed rows failed again")
-            if most_open is None or sum(seen.get(s, 0) for s in UNSETTLED) <= most_open:
-                return
-            if now > deadline:
-                raise _Stop(f"the worker does not keep up: {most_open} rows wait")
-            time.sleep(LOOK_EVERY_S)
-            begun = time.monotonic()
 
-    def _outcomes(self) -> Mapping[str, int]:
-        return audit.outcomes(self._connection, self._plan.table, self._warrant.plan_sha256)
-
-    def _why_skipped(self) -> dict[str, str]:
-        seen = audit.standing(self._connection, self._plan.table, self._skipped)
-        return {
-            row_id: _skip_reason(seen[row_id][0]) if row_id in seen else "deleted since the plan"
-            for row_id in self._skipped
-        }
-
-
-def _skip_reason(status: str) -> str:
-    if status == "failed":
-        return "failed, but not as planned, locked, or overtaken by a later event"
-    return f"{status} since the plan"
-
-
-def _has_audit(connection: Connection) -> bool:
-    found = connection.execute(
-        "SELECT has_table_privilege(to_regclass(%s), 'SELECT')", (audit.TABLE,)
-    ).fetchone()
-    return bool(found and found[0])
+def _line(error: str) -> str:
+    return " ".join(error.split())[:160]

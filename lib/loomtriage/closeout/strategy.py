@@ -11,6 +11,8 @@ from loomtriage.contract.reasons import BY_NAME, MOST_REPLAYS, Action, FailureCl
 QUIET_S = 60.0
 """A cause that failed no row for so long may be over; only a canary can tell."""
 
+UNDATED = "its rows tell when they were enqueued, not when they failed"
+
 _VALUE = ("failed to parse", "document_parsing_exception", "mapper_parsing_exception")
 _FIELD = ("strict_dynamic_mapping_exception", "dynamic introduction of")
 
@@ -31,11 +33,14 @@ class Circumstances:
         passed: rows of the same entity type and op that were done since the bucket's first
             failure; None when nobody looked.
         active: what says that the cause is still there, empty when nothing does.
-        proven: whether a replayed row of the same kind was done after the bucket's last failure.
+        unknown: why nobody can tell whether it is, empty when that is known.
+        proven: whether a row that failed for the same was replayed after the bucket's last
+            failure, and is done.
     """
 
     passed: int | None = None
     active: str = ""
+    unknown: str = ""
     proven: bool = False
 
 
@@ -86,10 +91,12 @@ def strategy(bucket: Bucket, known: Circumstances) -> Strategy:
         why += f" Replayed {likeness.replays} times, and failed again each time."
         return _not_offered(action, why, first)
     offer = Offer.ALL
-    if known.active and not known.proven:
-        offer, why = Offer.CANARY, f"{why} Still active: {known.active}."
-    elif known.proven:
+    if known.proven:
         why += " A replayed row of this kind was done since the last failure."
+    elif known.active:
+        offer, why = Offer.CANARY, f"{why} Still active: {known.active}."
+    elif known.unknown:
+        offer, why = Offer.CANARY, f"{why} Not known to be over: {known.unknown}."
     is_deterministic = reason.failure is FailureClass.DETERMINISTIC
     return Strategy(action=action, offer=offer, why=why, first=first, needs_note=is_deterministic)
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import pandas as pd
 
+from loomtriage.contract.keys import CHRONICLE
 from loomtriage.model.window import iso
 from loomtriage.report.tables import Table
 from loomtriage.stages.closing import Judged
@@ -23,7 +24,7 @@ def buckets_table(judged: Sequence[Judged]) -> Table:
             one.bucket.likeness.reason or "none stored",
             one.bucket.likeness.template[:120],
             f"{one.bucket.likeness.op} {one.bucket.likeness.entity_type}",
-            f"{iso(one.bucket.first)} to {iso(one.bucket.last)}",
+            f"{_seen(one)}{iso(one.bucket.first)} to {iso(one.bucket.last)}",
             f"{one.bucket.likeness.replays}",
             str(one.strategy.action),
             OFFER[str(one.strategy.offer)],
@@ -54,6 +55,11 @@ def examples_table(judged: Sequence[Judged]) -> Table:
         columns=("reason", "why", "first", "rows", "trace id", "log line"),
         rows=rows,
     )
+
+
+def _seen(one: Judged) -> str:
+    """What its times tell, where it is not when the rows failed."""
+    return "enqueued " if one.projection == CHRONICLE else ""
 
 
 def rows_table(rows: pd.DataFrame) -> Table:

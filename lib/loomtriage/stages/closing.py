@@ -10,7 +10,7 @@ import pandas as pd
 
 from loomtriage.analysis.templates import skeleton
 from loomtriage.closeout.buckets import Bucket, Buckets, Likeness, last_failures
-from loomtriage.closeout.strategy import QUIET_S, Circumstances, Strategy, strategy
+from loomtriage.closeout.strategy import QUIET_S, UNDATED, Circumstances, Strategy, strategy
 from loomtriage.contract.events import ROW_PREFIX
 from loomtriage.contract.keys import CHRONICLE, read_key
 from loomtriage.model import Window
@@ -51,7 +51,8 @@ def judged_buckets(rows: pd.DataFrame, lines: pd.DataFrame, *, window: Window) -
         buckets = _buckets(mine, others, str(projection))
         latest = last_failures(buckets)
         for bucket in buckets:
-            known = _circumstances(bucket, others, window, last=latest[bucket.cause])
+            last, is_dated = latest[bucket.cause], projection != CHRONICLE
+            known = _circumstances(bucket, others, window, last=last, is_dated=is_dated)
             trace = mine[mine["id"].astype(str).isin(bucket.examples)]["trace_id"]
             yield Judged(
                 projection=str(projection),
@@ -67,8 +68,8 @@ def _buckets(failed: pd.DataFrame, others: pd.DataFrame, projection: str) -> tup
     found = Buckets()
     # The chronicle worker touches every failed row in each turn: only its age is the row's own.
     when = "created_at" if projection == CHRONICLE else "updated_at"
-    done = others[(others["status"] == "done") & (others["op"] != "delete")]
-    latest = done.groupby(["entity_type", "entity_id"])["created_at"].max().to_dict()
+    alive = others[others["status"].isin(("processing", "done")) & (others["op"] != "delete")]
+    latest = alive.groupby(["entity_type", "entity_id"])["created_at"].max().to_dict()
     for row in failed.sort_values(["created_at", "id"]).to_dict("records"):
         later = latest.get((row["entity_type"], row["entity_id"]))
         overtaken = row["op"] == "delete" and later is not None and later > row["created_at"]
@@ -85,9 +86,13 @@ def _buckets(failed: pd.DataFrame, others: pd.DataFrame, projection: str) -> tup
 
 
 def _circumstances(
-    bucket: Bucket, rows: pd.DataFrame, window: Window, *, last: datetime
+    bucket: Bucket, rows: pd.DataFrame, window: Window, *, last: datetime, is_dated: bool
 ) -> Circumstances:
-    """What the rows themselves tell of a bucket's cause, as of the end of the window."""
+    """What the rows themselves tell of a bucket's cause, as of the end of the window.
+
+    They never prove that it is gone: what a row failed for before a replay only the audit tells,
+    and a plan reads it.
+    """
     like = bucket.likeness
     done = rows[
         (rows["status"] == "done")
@@ -96,7 +101,7 @@ def _circumstances(
     ]
     ago = (window.end - last).total_seconds()
     when = f"{ago:.0f} s before the end of the window" if ago >= 1 else "at the end of the window"
-    active = f"a row failed {when}" if ago < QUIET_S else ""
+    active = f"a row failed {when}" if is_dated and ago < QUIET_S else ""
     since = pd.Timestamp(window.end - timedelta(seconds=QUIET_S))
     waiting = rows[
         (rows["status"] == "pending")
@@ -105,11 +110,10 @@ def _circumstances(
     ]
     if not active and len(waiting):
         active = f"{len(waiting)} waiting rows failed so within {QUIET_S:.0f} s of the end"
-    replayed = done[(done["replay_count"] > 0) & (done["processed_at"] > last)]
     return Circumstances(
         passed=int((done["processed_at"] >= bucket.first).sum()),
         active=active,
-        proven=len(replayed) > 0,
+        unknown="" if is_dated else UNDATED,
     )
 
 

@@ -53,7 +53,8 @@ def _summary(
         when = f"Seen once, at {_clock(max(seen))}"
         if not once:
             when = f"First seen at {_clock(min(seen))}, last at {_clock(max(seen))}"
-        said.append(f"{when}, {before_end:.1f} s before the looked-at time ended.")
+        ended = f"{before_end:.1f} s before the looked-at time ended"
+        said.append(f"{when}, {ended if before_end >= 1 else 'to the end of the looked-at time'}.")
     if len(rows) and cause.id != "none":
         failed = int((rows["status"] == "failed").sum())
         open_rows = int((rows["status"] != "done").sum()) - failed

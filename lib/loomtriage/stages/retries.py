@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import pandas as pd
 
 from loomtriage.analysis.counters.increases import measure
-from loomtriage.analysis.retries.backoff import BASE_S, MAX_S, Law, kept, law
+from loomtriage.analysis.retries.backoff import BASE_S, MAX_S, MAX_S_OF, Law, kept, laws
 from loomtriage.analysis.retries.loops import SAYS, Loop, silent_loops
 from loomtriage.analysis.retries.residue import Residue, residues
 from loomtriage.analysis.retries.tries import tries_of_lines, tries_of_spans
 from loomtriage.case import Case, at_once
 from loomtriage.model import Evidence, Finding, Frame, State, judge
+from loomtriage.report.canvas import guarded
+from loomtriage.report.tables import Table
 from loomtriage.stages.result import StageResult, caveats_of, check_safely, finish, missing
 from loomtriage.stages.retries_show import (
     attempts_chart,
@@ -25,6 +29,9 @@ from loomtriage.stages.retries_show import (
 CONVERGED = 0.8
 """Share of the later retries that one reason holds, from which on they are of one mind."""
 PLANNED_WELL = 0.95
+TABLES = ("loops", "waits", "waiting", "residue")
+WORKS = ("outbox.", "projection.")
+"""How the events begin of lines that a worker writes about its work."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,30 +53,50 @@ class _Seen:
 def retries(case: Case) -> StageResult:
     """Audit the backoff of each row, find silent loops, tell residue from backlog."""
     seen = _look(case)
-    followed = law(seen.tries)
-    loops = silent_loops(seen.tries, seen.lines.data, seen.rows.data, retried=seen.retried)
-    left = residues(seen.rows.data, now=case.window.end)
+    # Each check leaves its tables when it gets so far; one that breaks leaves the others theirs.
+    shown: dict[str, Table] = {}
+    kinds: list[str] = []
+
+    def looping() -> tuple[Finding, ...]:
+        loops = silent_loops(seen.tries, seen.lines.data, seen.rows.data, retried=seen.retried)
+        kinds.extend(loop.kind for loop in loops)
+        shown["loops"] = loops_table(loops)
+        return _loops(seen, loops)
+
+    def waiting() -> tuple[Finding, ...]:
+        followed = laws(seen.tries)
+        shown["waits"] = attempts_shown(seen.tries, followed)
+        shown["waiting"] = waiting_table(seen.rows.data, followed, now=case.window.end)
+        return _backoff(seen, followed)
+
+    def left() -> tuple[Finding, ...]:
+        found = residues(seen.rows.data, now=case.window.end)
+        shown["residue"] = residue_table(found)
+        return _residue(seen, found)
+
     findings = [
-        *check_safely("retries.loops", lambda: _loops(seen, loops), seen.lines, seen.rows),
-        *check_safely("retries.backoff", lambda: _backoff(seen, followed), seen.lines),
+        *check_safely("retries.loops", looping, seen.lines, seen.rows),
+        *check_safely("retries.backoff", waiting, seen.lines),
         *check_safely("retries.reasons", lambda: _reasons(seen), seen.lines),
-        *check_safely("retries.residue", lambda: _residue(seen, left), seen.rows),
+        *check_safely("retries.residue", left, seen.rows),
     ]
+    title = "Attempts of the rows tried most often"
+    chart = partial(attempts_chart, case, seen.tries, title=title)
     result = StageResult(
         stage="retries",
         verdict=judge(findings),
-        charts=(attempts_chart(case, seen.tries),),
-        tables=(
-            loops_table(loops),
-            attempts_shown(seen.tries, followed),
-            waiting_table(seen.rows.data, followed, now=case.window.end),
-            residue_table(left),
-        ),
+        charts=(guarded("attempts", title=title, make=chart),) if case.pictures else (),
+        tables=tuple(shown.get(name, _broken(name)) for name in TABLES),
         caveats=caveats_of(seen.rows, seen.lines),
-        handover={"silent_loops": [loop.kind for loop in loops]},
+        handover={"silent_loops": kinds},
         source=case.source,
     )
     return finish(case, result)
+
+
+def _broken(name: str) -> Table:
+    note = "Not worked out: its check broke, see the findings."
+    return Table(id=name, title=name.capitalize(), columns=("what",), rows=(), note=note)
 
 
 def _look(case: Case) -> _Seen:
@@ -93,14 +120,32 @@ def _look(case: Case) -> _Seen:
 def _loops(seen: _Seen, loops: tuple[Loop, ...]) -> tuple[Finding, ...]:
     if loops:
         return tuple(_loop(loop) for loop in loops)
-    if not len(seen.lines) and not len(seen.rows):
-        return (missing("retries.loops", seen.lines),)
+    if seen.tries.empty and not _hears_workers(seen):
+        return (_nothing_heard(seen),)
     rows = seen.tries["row_id"].nunique()
     says = f"No row goes round in silence, among {rows} rows tried {len(seen.tries)} times."
+    if not rows:
+        says = "No claim goes round in silence; of single rows no line and no span tells."
     finding = Finding(
         check="retries.loops", state=State.OK, says=says, value=0.0, unit="loops", n=rows
     )
     return (finding,)
+
+
+def _hears_workers(seen: _Seen) -> bool:
+    lines = seen.lines.data
+    return bool(len(lines)) and bool(lines["event"].astype(str).str.startswith(WORKS).any())
+
+
+def _nothing_heard(seen: _Seen) -> Finding:
+    """Nobody tells of claims and tries: the rows alone do not show that none goes round."""
+    if not len(seen.lines):
+        return missing("retries.loops", seen.lines)
+    says = (
+        "No line and no span tells of a claim or of a row. Lines outbox.claim_batch and "
+        "outbox.row_* of the workers would."
+    )
+    return Finding(check="retries.loops", state=State.NO_DATA, says=says)
 
 
 def _loop(loop: Loop) -> Finding:
@@ -123,19 +168,20 @@ def _loop(loop: Loop) -> Finding:
     )
 
 
-def _backoff(seen: _Seen, followed: Law | None) -> tuple[Finding, ...]:
+def _backoff(seen: _Seen, followed: Mapping[str, Law]) -> tuple[Finding, ...]:
     check = "retries.backoff"
-    if followed is None:
+    if not followed:
         return (_no_waits(seen, check),)
-    inside = followed.inside / followed.n
+    n = sum(law.n for law in followed.values())
+    inside = sum(law.inside for law in followed.values()) / n
     held = kept(seen.tries)
-    is_well = inside >= PLANNED_WELL and not (held and held.early)
-    says = (
-        f"{followed.inside} of {followed.n} planned waits follow {followed.base_s:.2g} s doubling "
-        f"up to {followed.max_s:.2g} s (documented: {BASE_S:g} s up to {MAX_S:g} s)"
-    )
-    if followed.grows is False:
-        is_well, says = False, f"{says}; they do not grow with the attempts"
+    is_well = all(law.inside / law.n >= PLANNED_WELL for law in followed.values())
+    is_well = is_well and all(law.grows is not False for law in followed.values())
+    is_well = is_well and not (held and held.early)
+    told = [_told(law, projection) for projection, law in followed.items()]
+    if len(told) > 1:
+        told = [f"{name}: {one}" for name, one in zip(followed, told, strict=True)]
+    says = "; ".join(told)
     if held:
         says += f"; {held.n - held.early} of {held.n} next tries came at their time or later"
         says += f", half of them within {held.late_s[0]:.2g} s of it"
@@ -147,9 +193,19 @@ def _backoff(seen: _Seen, followed: Law | None) -> tuple[Finding, ...]:
             value=round(inside, 3),
             unit="share",
             threshold=PLANNED_WELL,
-            n=followed.n,
+            n=n,
         ),
     )
+
+
+def _told(law: Law, projection: str) -> str:
+    """What the planned waits of one projection follow."""
+    documented = f"(documented: {BASE_S:g} s up to {MAX_S_OF.get(projection, MAX_S):g} s)"
+    says = (
+        f"{law.inside} of {law.n} planned waits follow {law.base_s:.2g} s doubling "
+        f"up to {law.max_s:.2g} s {documented}"
+    )
+    return f"{says}; they do not grow with the attempts" if law.grows is False else says
 
 
 def _no_waits(seen: _Seen, check: str) -> Finding:
@@ -160,8 +216,9 @@ def _no_waits(seen: _Seen, check: str) -> Finding:
             "waits. Lines outbox.row_retry with backoff_s would."
         )
         return Finding(check=check, state=State.NO_DATA, says=says)
-    if not len(seen.lines) and not len(seen.metrics):
-        return missing(check, seen.lines)
+    if seen.tries.empty and not seen.metrics.data.notna().to_numpy().any():
+        # Claims alone do not tell whether what they took is tried again.
+        return missing(check, seen.metrics)
     return Finding(check=check, state=State.OK, says="No retry was scheduled.", value=0.0, n=0)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from datetime import datetime
 
 import pandas as pd
@@ -10,6 +11,7 @@ import pandas as pd
 from loomtriage.analysis.retries.backoff import BASE_S, MAX_S, Law, attempts_table, left_s
 from loomtriage.analysis.retries.loops import SAYS, Loop
 from loomtriage.analysis.retries.residue import Residue
+from loomtriage.analysis.retries.tries import number
 from loomtriage.case import Case
 from loomtriage.report import charts
 from loomtriage.report.canvas import Chart
@@ -19,11 +21,11 @@ MOST_ROWS_DRAWN = 8
 MOST_WAITING = 20
 
 
-def attempts_chart(case: Case, tries: pd.DataFrame) -> Chart:
+def attempts_chart(case: Case, tries: pd.DataFrame, *, title: str) -> Chart:
     """Attempt number over time of the rows that were tried most often."""
     known = tries[tries["attempt"] > 0]
     most = known.groupby("row_id").size().sort_values(ascending=False, kind="stable")
-    series = {
+    series: dict[str, list[tuple[datetime, float]]] = {
         f"row {str(row_id)[:8]}": list(
             zip(mine["at"].dt.to_pydatetime(), mine["attempt"].astype(float), strict=True)
         )
@@ -33,7 +35,7 @@ def attempts_chart(case: Case, tries: pd.DataFrame) -> Chart:
     return charts.gauges(
         series,
         id="attempts",
-        title="Attempts of the rows tried most often",
+        title=title,
         unit="attempt",
         window=case.window,
         baseline=case.baseline,
@@ -55,38 +57,48 @@ def loops_table(loops: tuple[Loop, ...]) -> Table:
     )
 
 
-def attempts_shown(tries: pd.DataFrame, followed: Law | None) -> Table:
-    """Per attempt: planned wait against the formula, and the real gap."""
+def attempts_shown(tries: pd.DataFrame, followed: Mapping[str, Law]) -> Table:
+    """Per projection and attempt: planned wait against the formula, and the real gap."""
     table = attempts_table(tries)
-    base_s, max_s = (followed.base_s, followed.max_s) if followed else (BASE_S, MAX_S)
     rows = tuple(
         (
             f"{int(row['attempt'])}",
             f"{int(row['retries'])}",
             f"{int(row['rows'])}",
             _span(row["planned_min"], row["planned_max"]),
-            f"{min(max_s, base_s * 2.0 ** min(int(row['attempt']), 32)):.2f}",
+            _formula(followed.get(str(row["projection"])), int(row["attempt"])),
             f"{row['gap']:.2f}" if pd.notna(row["gap"]) else "",
+            str(row["projection"]),
         )
         for row in table.to_dict("records")
     )
     return Table(
         id="waits",
         title="Waits by attempt, seconds",
-        columns=("attempt", "retries", "rows", "planned", "formula", "real gap (median)"),
+        columns=(
+            "attempt",
+            "retries",
+            "rows",
+            "planned",
+            "formula",
+            "real gap (median)",
+            "projection",
+        ),
         rows=rows,
-        note="The real gap includes the wait for the next poll of the worker." if rows else "",
+        note="The real gap is a median, and includes the wait for the next poll of the worker."
+        if rows
+        else "",
     )
 
 
-def waiting_table(rows: pd.DataFrame, followed: Law | None, *, now: datetime) -> Table:
+def waiting_table(rows: pd.DataFrame, followed: Mapping[str, Law], *, now: datetime) -> Table:
     """Rows that wait for a retry: when they are due, and when they would end for good."""
-    base_s, max_s = (followed.base_s, followed.max_s) if followed else (BASE_S, MAX_S)
     waiting = rows[(rows["status"] == "pending") & (rows["reason"] != "")]
     waiting = waiting.sort_values(["attempts", "id"], ascending=[False, True])
     shown = []
     for row in waiting.head(MOST_WAITING).to_dict("records"):
-        attempts, due = int(row["attempts"]), row["next_retry_at"]
+        attempts, due = int(number(row["attempts"]) or 0), row["next_retry_at"]
+        base_s, max_s = _settings(followed.get(str(row["projection"])))
         ends = left_s(str(row["reason"]), attempts, base_s=base_s, max_s=max_s)
         when = "no time" if pd.isna(due) else f"{(due - now).total_seconds():.1f} s"
         end = "never by itself" if ends is None else f"in {ends:.0f} s of waiting"
@@ -122,6 +134,16 @@ def residue_table(left: tuple[Residue, ...]) -> Table:
         rows=rows,
         note="Failed rows are no backlog: nothing but a replay moves them." if rows else "",
     )
+
+
+def _formula(followed: Law | None, attempt: int) -> str:
+    base_s, max_s = _settings(followed)
+    return f"{min(max_s, base_s * 2.0 ** min(attempt, 32)):.2f}"
+
+
+def _settings(followed: Law | None) -> tuple[float, float]:
+    """Base and cap as the waits say themselves, as documented where none does."""
+    return (followed.base_s, followed.max_s) if followed else (BASE_S, MAX_S)
 
 
 def _span(low: float, high: float) -> str:

@@ -135,11 +135,13 @@ def _long_enough(token: str) -> str:
 async def _body(request: Request) -> bytes:
     """The body, counted and timed while it comes in, whatever its headers promised."""
     parts: list[bytes] = []
+    size = 0
     try:
         async with asyncio.timeout(BODY_S):
             async for part in request.stream():
                 parts.append(part)
-                if sum(map(len, parts)) > MAX_BYTES:
+                size += len(part)
+                if size > MAX_BYTES:
                     raise TurnedAway(413, f"At most {MAX_BYTES} bytes are read.")
     except TimeoutError:
         raise TurnedAway(408, f"The body did not come within {BODY_S:.0f} s.") from None

@@ -20,6 +20,9 @@ from loomtriage.errors import UsageError
 from loomtriage.watch.payload import Delivery
 
 MAX_TRIES = 3
+"""Runs that one acceptance may start."""
+MAX_TRIES_EVER = 2 * MAX_TRIES
+"""Runs of one case in all, however often its alert is repeated after it failed."""
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS jobs (
   id TEXT PRIMARY KEY, kind TEXT NOT NULL, case_id TEXT NOT NULL, group_key TEXT NOT NULL,
@@ -116,17 +119,16 @@ class Inbox:
         kind = Kind.TRIAGE if delivery.status == "firing" else Kind.CLOSING
         with self._lock:
             if self._is_known(kind, case):  # the usual repetition, by primary key alone
-                return Answer.KNOWN, case
+                return self._repeated(kind, case)
             if kind is Kind.CLOSING:
                 case = self._case_of(delivery)
                 if not case:
                     return Answer.NOTHING_OPEN, ""
             elif covering := self._covering(delivery):
-                return Answer.KNOWN, covering
+                return self._repeated(kind, covering)
             if self._is_known(kind, case):
                 return Answer.KNOWN, case
-            waiting = "SELECT count(*) FROM jobs WHERE state IN ('queued', 'running')"
-            if self._value(waiting) >= self._capacity:
+            if self._is_full():
                 return Answer.FULL, case
             now = time.time()
             later = self._settle_s if kind is Kind.CLOSING else 0.0
@@ -162,17 +164,21 @@ class Inbox:
             ).fetchone()
             if row is None:
                 return None
+            # What may fail comes first: a job that is marked as running must reach its worker.
+            job = self._job(row, tries=row[4] + 1)
             self._db.execute(
                 "UPDATE jobs SET state = 'running', tries = tries + 1 WHERE id = ?", (row[0],)
             )
-            return self._job(row, tries=row[4] + 1)
+            return job
 
-    def end(self, job: Job, *, state: JobState, run: str = "", says: str = "") -> None:
-        """Write down how a job ended; QUEUED gives it another try."""
+    def end(
+        self, job: Job, *, state: JobState, run: str = "", says: str = "", after_s: float = 0.0
+    ) -> None:
+        """Write down how a job ended; QUEUED gives it another try, `after_s` from now at least."""
         with self._lock:
             self._db.execute(
-                "UPDATE jobs SET state = ?, run = ?, says = ? WHERE id = ?",
-                (state, run, says[:500], job.id),
+                "UPDATE jobs SET state = ?, run = ?, says = ?, not_before = ? WHERE id = ?",
+                (state, run, says[:500], time.time() + after_s, job.id),
             )
 
     def interrupted(self) -> tuple[Job, ...]:
@@ -193,6 +199,25 @@ class Inbox:
         """Close the file."""
         with self._lock:
             self._db.close()
+
+    def _repeated(self, kind: Kind, case: str) -> tuple[Answer, str]:
+        """A known delivery came again: news only where it fires on and its run has failed."""
+        if kind is Kind.CLOSING:
+            return Answer.KNOWN, case
+        job = _digest(kind, case)
+        found = self._db.execute("SELECT state, tries FROM jobs WHERE id = ?", (job,)).fetchone()
+        if found is None or found[0] != JobState.FAILED or found[1] >= MAX_TRIES_EVER:
+            return Answer.KNOWN, case
+        if self._is_full():
+            return Answer.FULL, case
+        self._db.execute(
+            "UPDATE jobs SET state = 'queued', not_before = ? WHERE id = ?", (time.time(), job)
+        )
+        return Answer.ACCEPTED, case
+
+    def _is_full(self) -> bool:
+        waiting = "SELECT count(*) FROM jobs WHERE state IN ('queued', 'running')"
+        return self._value(waiting) >= self._capacity
 
     def _is_known(self, kind: Kind, case: str) -> bool:
         found = self._value("SELECT count(*) FROM jobs WHERE id = ?", _digest(kind, case))

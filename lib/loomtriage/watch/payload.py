@@ -9,9 +9,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
 from loomtriage.contract.keys import Result, canonical_projection
 from loomtriage.contract.reasons import is_known
@@ -24,6 +24,25 @@ MAX_ALERTS = 1000
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_:]{0,79}")
 _Text = dict[str, str]
+_SINCE = datetime(2000, 1, 1, tzinfo=UTC)
+"""No alert began earlier; the year 1 is how Alertmanager spells "not yet"."""
+
+
+def _in_utc(value: datetime) -> datetime:
+    """The instant in UTC; at the edges of the calendar an offset may lead beyond it."""
+    try:
+        return value.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("the time lies beyond the calendar") from None
+
+
+def _plausible(value: datetime) -> datetime:
+    if value < _SINCE:
+        raise ValueError("no alert began so long ago")
+    return value
+
+
+_Instant = Annotated[AwareDatetime, AfterValidator(_in_utc)]
 
 
 class Alert(BaseModel):
@@ -33,8 +52,8 @@ class Alert(BaseModel):
 
     status: Literal["firing", "resolved"]
     labels: _Text = Field(default_factory=dict)
-    startsAt: AwareDatetime  # noqa: N815  (spelled as Alertmanager spells it)
-    endsAt: AwareDatetime | None = None  # noqa: N815  (as above)
+    startsAt: Annotated[_Instant, AfterValidator(_plausible)]  # noqa: N815  (spelled as Alertmanager spells it)
+    endsAt: _Instant | None = None  # noqa: N815  (as above)
     fingerprint: str = Field(min_length=1, max_length=128)
 
 
@@ -52,21 +71,17 @@ class Delivery(BaseModel):
     @property
     def identities(self) -> tuple[str, ...]:
         """Fingerprint and start of each alert, sorted: what makes a case the same case."""
-        return tuple(
-            sorted(
-                {f"{a.fingerprint}@{a.startsAt.astimezone(UTC).isoformat()}" for a in self.alerts}
-            )
-        )
+        return tuple(sorted({f"{a.fingerprint}@{a.startsAt.isoformat()}" for a in self.alerts}))
 
     @property
     def starts_at(self) -> datetime:
         """When the first alert of the group that speaks here began (aware UTC)."""
-        return min(a.startsAt for a in self._speaking).astimezone(UTC)
+        return min(a.startsAt for a in self._speaking)
 
     @property
     def ends_at(self) -> datetime | None:
         """When the last alert of a resolved group ended (aware UTC)."""
-        ends = [a.endsAt.astimezone(UTC) for a in self._speaking if a.endsAt]
+        ends = [a.endsAt for a in self._speaking if a.endsAt and a.endsAt >= _SINCE]
         return max(ends) if ends else None
 
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
+import sqlite3
 from collections.abc import Callable
 
 import uvicorn
@@ -27,8 +28,17 @@ RETRY_AFTER_S = 30
 _STATUS = {Answer.ACCEPTED: 202, Answer.KNOWN: 200, Answer.NOTHING_OPEN: 200, Answer.FULL: 503}
 
 
-def application(gate: Gate, inbox: Inbox, *, wake: Callable[[], None]) -> Starlette:
-    """The receiver: `POST /alerts` for Alertmanager, `GET /healthz` for whoever watches it."""
+def application(
+    gate: Gate, inbox: Inbox, *, wake: Callable[[], None], is_working: Callable[[], bool]
+) -> Starlette:
+    """The receiver: `POST /alerts` for Alertmanager, `GET /healthz` for whoever watches it.
+
+    Args:
+        gate: who may come in.
+        inbox: where alerts are kept.
+        wake: called when there is something to do.
+        is_working: whether somebody does it; when not, `/healthz` answers 503.
+    """
 
     async def alerts(request: Request) -> JSONResponse:
         try:
@@ -39,14 +49,21 @@ def application(gate: Gate, inbox: Inbox, *, wake: Callable[[], None]) -> Starle
         except UsageError as error:
             return _answer(400, says=error.message)
         # On disk before the sender hears of it, and never in the way of other requests.
-        answer, case = await asyncio.to_thread(inbox.accept, delivery, body)
+        try:
+            answer, case = await asyncio.to_thread(inbox.accept, delivery, body)
+        except sqlite3.Error as error:
+            return _answer(503, says=f"The inbox does not work: {error}.")
         if answer is Answer.ACCEPTED:
             wake()
         return _answer(_STATUS[answer], says=answer.value, case=case)
 
     async def healthz(_: Request) -> JSONResponse:
-        counts = await asyncio.to_thread(inbox.counts)
-        return JSONResponse({"ok": True, "jobs": dict(counts)})
+        try:
+            counts = dict(await asyncio.to_thread(inbox.counts))
+        except sqlite3.Error:
+            counts = {}
+        is_well = bool(counts) and is_working()
+        return JSONResponse({"ok": is_well, "jobs": counts}, status_code=200 if is_well else 503)
 
     return Starlette(
         routes=[Route(PATH, alerts, methods=["POST"]), Route("/healthz", healthz, methods=["GET"])]

@@ -32,7 +32,8 @@ def serve(
         host, port = sock.getsockname()[:2]
         say(f"alerts are taken at http://{host}:{port}{PATH}")
         try:
-            server_for(application(gate, inbox, wake=workers.wake)).run(sockets=[sock])
+            app = application(gate, inbox, wake=workers.wake, is_working=workers.are_alive)
+            server_for(app).run(sockets=[sock])
         finally:
             workers.stop()
 

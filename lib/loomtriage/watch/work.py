@@ -20,12 +20,15 @@ from pathlib import Path
 from typing import BinaryIO
 
 from loomtriage.errors import Exit, TriageError
+from loomtriage.settings import settings
 from loomtriage.watch.gate import TOKEN_ENV
 from loomtriage.watch.inbox import MAX_TRIES, Inbox, Job, JobState, Kind
 
 Say = Callable[[str], None]
 IDLE_S = 0.5
 GRACE_S = 10.0
+TROUBLE_S = 5.0
+"""How long a worker waits when the inbox does not work."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,6 +42,7 @@ class Order:
         room: private folder for what belongs to a case.
         deadline_s: wall-clock bound of one run.
         at_once: runs at the same time.
+        retry_s: after its n-th failed try a run waits 2^n times that long.
     """
 
     command: tuple[str, ...]
@@ -47,13 +51,14 @@ class Order:
     room: Path
     deadline_s: float = 300.0
     at_once: int = 2
+    retry_s: float = 30.0
 
 
 class Workers:
     """A few threads that take jobs from the inbox until they are stopped."""
 
     def __init__(self, inbox: Inbox, order: Order, *, say: Say) -> None:
-        self._inbox, self._order, self._say = inbox, order, say
+        self._inbox, self._order, self._speak = inbox, order, say
         self._wake, self._stop = threading.Event(), threading.Event()
         self._threads = [
             threading.Thread(target=self._loop, name=f"work-{n}", daemon=True)
@@ -68,6 +73,10 @@ class Workers:
         for thread in self._threads:
             thread.start()
 
+    def are_alive(self) -> bool:
+        """Whether every worker still takes jobs."""
+        return all(thread.is_alive() for thread in self._threads)
+
     def wake(self) -> None:
         """There is something to do."""
         self._wake.set()
@@ -79,7 +88,11 @@ class Workers:
 
     def _loop(self) -> None:
         while not self._stop.is_set():
-            job = self._inbox.take()
+            try:
+                job = self._inbox.take()
+            except Exception as error:  # noqa: BLE001  (a thread that ends leaves alerts lying)
+                self._in_trouble(error)
+                continue
             if job is None:
                 self._wake.wait(IDLE_S)
                 self._wake.clear()
@@ -87,18 +100,41 @@ class Workers:
             try:
                 state, run, says = self._run(job)
             except Exception as error:  # noqa: BLE001  (one bad job must not end the thread)
-                state, run, says = JobState.FAILED, "", f"{type(error).__name__}: {error}"
-            self._inbox.end(job, state=state, run=run, says=says)
-            self._say(
-                f"case {job.case} {job.kind}: {state}{f' {run}' if run else ''} {says}".strip()
-            )
+                state, run, says = _again(job, f"{type(error).__name__}: {error}")
+            self._end(job, state, run=run, says=says)
+
+    def _end(self, job: Job, state: JobState, *, run: str, says: str) -> None:
+        """Write down how a job ended, as often as it takes: its run is not to be made twice."""
+        after_s = self._order.retry_s * 2.0**job.tries if state is JobState.QUEUED else 0.0
+        while True:
+            try:
+                self._inbox.end(job, state=state, run=run, says=says, after_s=after_s)
+            except Exception as error:  # noqa: BLE001  (as above)
+                self._in_trouble(error)
+                if self._stop.is_set():
+                    return  # still marked as running, it is given back at the next start
+            else:
+                break
+        self._say(f"case {job.case} {job.kind}: {state}{f' {run}' if run else ''} {says}".strip())
+
+    def _in_trouble(self, error: Exception) -> None:
+        self._say(
+            f"the inbox does not work ({type(error).__name__}: {error}); "
+            f"tried again in {TROUBLE_S:.0f} s"
+        )
+        self._stop.wait(TROUBLE_S)
+
+    def _say(self, line: str) -> None:
+        # Nobody may listen any more; the work goes on.
+        with suppress(OSError, ValueError):
+            self._speak(line)
 
     def _run(self, job: Job) -> tuple[JobState, str, str]:
         folder = self._order.room / "cases" / job.case
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         with _locked(folder / f"{job.kind}.lock", patience_s=self._order.deadline_s) as lock:
             if lock < 0:
-                return JobState.FAILED, "", "an earlier run of it does not end"
+                return _again(job, "an earlier run of it does not end")
             run = _ran(folder / f"{job.kind}.out")
             if not run:
                 ended = self._start(job, folder, lock)
@@ -157,10 +193,16 @@ class Workers:
 
 def _without_run(job: Job, ended: int | None) -> tuple[JobState, str, str]:
     if ended is None:
-        return JobState.FAILED, "", "stopped at the deadline"
-    if ended in (Exit.USAGE, Exit.REFUSED) or job.tries >= MAX_TRIES:
+        return _again(job, "stopped at the deadline")
+    if ended in (Exit.USAGE, Exit.REFUSED):
         return JobState.FAILED, "", f"ended with exit code {ended} and no run"
-    return JobState.QUEUED, "", f"exit code {ended}, try {job.tries} of {MAX_TRIES}"
+    return _again(job, f"exit code {ended} and no run")
+
+
+def _again(job: Job, says: str) -> tuple[JobState, str, str]:
+    """What went wrong may pass: the job is queued once more, until it was tried often enough."""
+    state = JobState.FAILED if job.tries >= MAX_TRIES else JobState.QUEUED
+    return state, "", f"{says}, try {job.tries} of {MAX_TRIES}"
 
 
 @contextmanager
@@ -201,8 +243,10 @@ def _ran(out: Path) -> str:
 
 
 def _environment() -> Mapping[str, str]:
-    """Ours, without the secret that only the gate needs."""
-    return {name: value for name, value in os.environ.items() if name != TOKEN_ENV}
+    """Ours, without the gate's secret, and without the role that may write: a run only reads."""
+    given = settings()
+    held_back = {TOKEN_ENV, given.replay_database_env} - {given.database_env}
+    return {name: value for name, value in os.environ.items() if name not in held_back}
 
 
 def _end_group(process: subprocess.Popen[bytes]) -> None:

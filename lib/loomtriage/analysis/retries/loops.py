@@ -12,13 +12,15 @@ from dataclasses import dataclass
 import pandas as pd
 
 from loomtriage.analysis.retries.backoff import MAX_ATTEMPTS
-from loomtriage.analysis.retries.tries import LOST
+from loomtriage.analysis.retries.tries import LOST, number
+from loomtriage.contract.keys import read_key
 
 LEAST = 3
 """Repetitions of one row that are no accident."""
 LEAST_CYCLES = 2
 """Lost leases of one row without progress: a worker that died explains one."""
 MOST_SHOWN = 5
+CLAIMED, RECLAIMED = "outbox.claim_batch", "outbox.reclaimed"
 
 SAYS: Mapping[str, tuple[str, str]] = {
     "capped": (
@@ -99,16 +101,20 @@ def capped(tries: pd.DataFrame) -> Loop | None:
 
 
 def lease_cycles(tries: pd.DataFrame, lines: pd.DataFrame) -> Loop | None:
-    """Rows whose lease ran out twice or more while their attempts did not grow."""
+    """Rows whose lease ran out twice or more since they last came to a result."""
+    ended = tries[tries["result"].isin(("retry", "failed", "ok"))]
+    since = ended.groupby("row_id")["at"].max().to_dict()
     counts: dict[str, int] = {}
-    for ids in _reclaimed(lines):
+    for at, ids in _reclaimed(lines):
         for row_id in ids:
-            counts[row_id] = counts.get(row_id, 0) + 1
+            if row_id not in since or at > since[row_id]:
+                counts[row_id] = counts.get(row_id, 0) + 1
     lost = tries[(tries["result"] == LOST) & (tries["reason"] == "lease_expired")]
+    last = pd.to_datetime(lost["row_id"].map(since), utc=True)
+    lost = lost[last.isna() | (lost["at"] > last)]
     for name, n in lost.groupby("row_id").size().items():
         counts[str(name)] = max(counts.get(str(name), 0), int(n))
-    grown = tries[tries["result"].isin(("retry", "failed", "ok"))]["row_id"].astype(str)
-    held = {i: n for i, n in counts.items() if n >= LEAST_CYCLES and i not in set(grown)}
+    held = {i: n for i, n in counts.items() if n >= LEAST_CYCLES}
     if not held:
         return None
     because = f"{len(held)} rows went round up to {max(held.values())} times without a result"
@@ -119,27 +125,31 @@ def lease_cycles(tries: pd.DataFrame, lines: pd.DataFrame) -> Loop | None:
 
 
 def claimed_again(lines: pd.DataFrame, tries: pd.DataFrame) -> Loop | None:
-    """Claims of which nothing was ever heard again, though the rows were there."""
-    claims = lines[lines["event"] == "outbox.claim_batch"] if len(lines) else lines
-    claimed = [(f, int(str(f.get("claimed") or 0))) for f in claims["fields"]]
-    batches = {str(f.get("claim_batch_id")): n for f, n in claimed if n}
-    if not batches:
-        return None
-    spoken = {
-        str(f.get("claim_batch_id"))
-        for e, f in zip(lines["event"], lines["fields"], strict=True)
-        if str(e).startswith("outbox.row_")
-    }
-    # The last claims may still be worked on.
-    mute = [batch for batch in list(batches)[:-1] if batch not in spoken]
+    """Claims of which nothing was ever heard again, though the rows were there.
+
+    Any other line that names the claim is its result: not every worker writes one for each row.
+    """
+    batches: dict[str, int] = {}
+    last: dict[str, str] = {}
+    heard: set[str] = set()
+    told = lines.sort_values("ts", kind="stable") if len(lines) else lines
+    for event, fields in zip(told["event"], told["fields"], strict=True):
+        batch = read_key("claim_batch_id", fields) if event != RECLAIMED else ""
+        if batch and event != CLAIMED:
+            heard.add(batch)
+        elif batch and (claimed := int(number(fields.get("claimed")) or 0)):
+            batches[batch] = claimed
+            last[read_key("worker_id", fields)] = batch
+    # The last claim of each worker may still be worked on.
+    mute = [batch for batch in batches if batch not in heard and batch not in last.values()]
     again = sum(batches[batch] for batch in mute)
-    reclaimed = sum(len(ids) for ids in _reclaimed(lines))
+    reclaimed = sum(len(ids) for _, ids in _reclaimed(lines))
     if len(mute) < LEAST or again - reclaimed < LEAST:
         return None
-    heard = tries["row_id"].nunique()
+    rows = tries["row_id"].nunique()
     because = (
         f"{len(mute)} of {len(batches)} claims took {again} rows and had no result; "
-        f"results tell of {heard} rows"
+        f"results tell of {rows} rows"
     )
     return Loop(kind="claimed_again", rows=(), n=again, unit="claims of rows", because=because)
 
@@ -178,22 +188,33 @@ def uncounted(tries: pd.DataFrame, rows: pd.DataFrame, *, retried: float) -> Loo
 
 
 def _held(tries: pd.DataFrame) -> pd.DataFrame:
-    """Rows retried `LEAST` times or more under one number: row_id, attempt, n, ref."""
+    """Rows retried `LEAST` times or more under one number in one life: row_id, attempt, n, ref.
+
+    A row that did so in several lives is told of once.
+    """
     retried = tries[(tries["result"] == "retry") & (tries["attempt"] > 0)]
-    held = retried.groupby(["row_id", "attempt"]).agg(n=("at", "size"), ref=("ref", "last"))
-    return held[held["n"] >= LEAST].reset_index()
+    grouped = retried.groupby(["row_id", "life", "attempt"])
+    held = grouped.agg(n=("at", "size"), ref=("ref", "last"))
+    held = held[held["n"] >= LEAST].reset_index().sort_values("n", kind="stable")
+    return held.drop_duplicates(["row_id", "attempt"], keep="last").sort_index()
 
 
 def _tops(tries: pd.DataFrame) -> set[int]:
-    """Attempt numbers to which some row rose while it was retried."""
-    retried = tries[tries["result"] == "retry"].groupby("row_id")["attempt"].agg(["min", "max"])
-    return set(retried.loc[retried["max"] > retried["min"], "max"])
+    """Attempt numbers to which some row rose while it was retried, within one life."""
+    retried = tries[tries["result"] == "retry"]
+    ends = retried.groupby(["row_id", "life"])["attempt"].agg(["min", "max"])
+    return set(ends.loc[ends["max"] > ends["min"], "max"])
 
 
-def _reclaimed(lines: pd.DataFrame) -> list[list[str]]:
-    mine = lines[lines["event"] == "outbox.reclaimed"] if len(lines) else lines
-    told = [fields.get("outbox_event_ids") for fields in mine["fields"]]
-    return [[str(one) for one in ids] for ids in told if isinstance(ids, list)]
+def _reclaimed(lines: pd.DataFrame) -> list[tuple[pd.Timestamp, list[str]]]:
+    """When rows were reclaimed, and which."""
+    mine = lines[lines["event"] == RECLAIMED] if len(lines) else lines
+    found = []
+    for at, fields in zip(mine["ts"], mine["fields"], strict=True):
+        ids = fields.get("outbox_event_ids")
+        if isinstance(ids, list):
+            found.append((pd.Timestamp(at), [str(one) for one in ids]))
+    return found
 
 
 def _loop(kind: str, held: pd.DataFrame, because: str) -> Loop:

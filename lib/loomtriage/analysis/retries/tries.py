@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from contextlib import suppress
 
 import pandas as pd
 
@@ -11,15 +11,16 @@ from loomtriage.contract.events import ROW_PREFIX
 from loomtriage.contract.keys import canonical_projection, read_key
 from loomtriage.contract.reasons import canonical
 from loomtriage.contract.spans import ROW
-from loomtriage.errors import UsageError
-from loomtriage.model.window import parse_instant
 
-COLUMNS = ("row_id", "at", "projection", "attempt", "result", "reason", "planned_s", "due", "ref")
-"""One row per try: aware-UTC `at` and `due` (NaT without one), planned wait in seconds."""
+COLUMNS = ("row_id", "at", "projection", "attempt", "result", "reason", "planned_s", "ref", "life")
+"""One row per try: aware-UTC `at`, planned wait in seconds (NaN without one), and which life of
+the row it belongs to, counted from 0: a row that came to its end and is replayed begins anew."""
 LOST = "lost"
 """Result of a try whose row was not this worker's any more; the row itself was not changed."""
 _ENDS = {"done": "ok", "retry": "retry", "failed": "failed", "lost": LOST}
 _STATUS = ("http_status", "http.status_code")
+_MOST = 86_400.0
+"""Seconds, rows or attempts: what says more says nonsense."""
 
 
 def tries_of_lines(lines: pd.DataFrame) -> pd.DataFrame:
@@ -32,18 +33,42 @@ def tries_of_lines(lines: pd.DataFrame) -> pd.DataFrame:
 def tries_of_spans(spans: pd.DataFrame) -> pd.DataFrame:
     """The tries that the row spans of a SPANS table tell of; they know no planned wait."""
     mine = spans[spans["operation"] == ROW]
-    begun = pd.to_datetime(mine["start"], utc=True)
-    ends = begun + pd.to_timedelta(mine["duration_s"].astype(float), unit="s")
-    told = zip(ends, mine["attributes"], mine["span_id"], strict=True)
+    # Typed before they are added: objects would be added one by one.
+    begun = pd.to_datetime(mine["start"], utc=True).astype("datetime64[us, UTC]")
+    lasted = (mine["duration_s"].astype("float64") * 1e6).round().astype("timedelta64[us]")
+    told = zip(begun + lasted, mine["attributes"], mine["span_id"], strict=True)
     return _table([one for row in told if (one := _of_span(*row))])
 
 
+def number(value: object) -> float | None:
+    """A number of a line as it may be believed: finite, from 0 to 86400; None otherwise."""
+    try:
+        found = float(str(value))
+    except ValueError:
+        return None
+    return found if math.isfinite(found) and 0.0 <= found <= _MOST else None
+
+
 def _table(built: list[tuple[object, ...]]) -> pd.DataFrame:
-    table = pd.DataFrame(built, columns=list(COLUMNS))
-    for name in ("at", "due"):
-        table[name] = pd.to_datetime(table[name], utc=True)
+    table = pd.DataFrame(built, columns=list(COLUMNS[:-1]))
+    table["at"] = pd.to_datetime(table["at"], utc=True)
     table["planned_s"] = table["planned_s"].astype("float64")
-    return table.sort_values(["row_id", "at"], kind="stable").reset_index(drop=True)
+    table["attempt"] = table["attempt"].astype("int64")
+    table = table.sort_values(["row_id", "at"], kind="stable").reset_index(drop=True)
+    return table.assign(life=_lives(table))
+
+
+def _lives(table: pd.DataFrame) -> pd.Series:
+    """Which life of its row each try belongs to: the next begins after an end, or at a fall.
+
+    A replay sets attempts back, also where the line that told of the end is not seen.
+    """
+    rows = table["row_id"]
+    ended = table["result"].isin(("ok", "failed")).groupby(rows).shift(1, fill_value=False)
+    retried = table["attempt"].where(table["result"].eq("retry") & (table["attempt"] > 0))
+    known = retried.groupby(rows).ffill().groupby(rows).shift(1)
+    begins = ended.astype(bool) | (retried < known)
+    return begins.groupby(rows).cumsum().astype("int64")
 
 
 def _of_line(
@@ -53,8 +78,6 @@ def _of_line(
     result = _ENDS.get(str(event).removeprefix(ROW_PREFIX))
     if not row_id or result is None:
         return None
-    due = fields.get("next_retry_at")
-    planned = fields.get("backoff_s")
     return (
         row_id,
         at,
@@ -62,8 +85,7 @@ def _of_line(
         _whole(fields.get("attempt")),
         result,
         _reason(fields),
-        float(planned) if isinstance(planned, int | float) else None,
-        _instant(due),
+        number(fields.get("backoff_s")),
         f"sha256:{sha256}",
     )
 
@@ -84,7 +106,6 @@ def _of_span(
         LOST if lost else result,
         reason,
         None,
-        None,
         f"span:{span_id}",
     )
 
@@ -95,13 +116,4 @@ def _reason(pairs: Mapping[str, object]) -> str:
 
 
 def _whole(value: object) -> int:
-    try:
-        return int(str(value))
-    except ValueError:
-        return 0
-
-
-def _instant(value: object) -> object:
-    with suppress(UsageError):
-        return parse_instant(str(value)) if value else None
-    return None
+    return int(number(value) or 0)

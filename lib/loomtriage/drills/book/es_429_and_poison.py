@@ -21,7 +21,7 @@ DRILL = Drill(
     id="es_429_and_poison",
     title="rejected writes and poison documents together",
     fault=Both(parts=(HttpAnswer(status=429, ratio=0.5), PoisonRows(every=3))),
-    load=LoadPlan(per_s=6, ops=("upsert",)),
+    load=LoadPlan(per_s=5, ops=("upsert",)),
     budget=Budget(max_failed_rows=600),
     expect=(
         Appears("retry_scheduled", projection=SEARCH, reason="rate_limited"),

@@ -141,7 +141,7 @@ class Fleet:
             changed.append(name)
             if service.child.is_spare:
                 self._end(service)
-                service.state = "off"
+                service.state, service.overrides = "off", DECLARED
             else:
                 self.restart(name, DECLARED)
         self.write_down()
