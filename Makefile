@@ -44,7 +44,7 @@ clean: ## remove the environment and what tools left behind
 # workers fill two cores.
 pytest: $(READY)
 	$(call say,pytest)
-	@$(PYTEST) -n 3 --dist loadgroup --durations=12
+	@$(PYTEST) -n 3 --dist loadgroup --no-loadscope-reorder --durations=12
 
 lint: $(READY)
 	$(call say,ruff check)

@@ -14,6 +14,16 @@ OUTSIDE = (
     "LOOMTRIAGE_TEST_ELASTIC_URL",  # a real Elasticsearch, tried by hand
 )
 
+LONGEST = (
+    "test_nbval",
+    "test_fault_kinds",
+    "test_kill",
+    "test_end_to_end",
+    "test_endings",
+    "test_perform",
+    "test_browser",
+)
+
 
 def _forbidden(reason: str) -> bool:
     return NO_SKIP and not any(word in reason for word in OUTSIDE)
@@ -40,6 +50,7 @@ def pytest_make_collect_report(collector):
 
 
 def pytest_collection_modifyitems(items):
-    """Under xdist a file is never torn apart; each worker has a lab of its own."""
+    """Under xdist a file is never torn apart, and the longest come first: none is waited for."""
+    items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else 99)
     for item in items:
         item.add_marker(pytest.mark.xdist_group(str(item.path)))

@@ -31,6 +31,13 @@ def test_every_drill_has_its_example():
     assert set(examples()) == set(DRILLS.names)
 
 
+@pytest.mark.parametrize("name", examples())
+def test_an_example_is_small(name):
+    """Runs are committed with the program, so each stays below 400 KB."""
+    sizes = [path.stat().st_size for path in (EXAMPLES / name).rglob("*") if path.is_file()]
+    assert 0 < sum(sizes) <= 400_000
+
+
 @pytest.mark.usefixtures("_offline")
 @pytest.mark.parametrize("name", sorted(EXPECTED))
 def test_an_example_gives_the_recorded_verdict(name, tmp_path):
