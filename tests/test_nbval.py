@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -21,7 +22,7 @@ SHOWN = {"verdict", "evidence"}
 pytestmark = pytest.mark.timeout(300)
 
 
-def _nbval(folder: Path) -> subprocess.CompletedProcess[str]:
+def _nbval(folder: Path, *, runs: Path) -> subprocess.CompletedProcess[str]:
     # A process of its own: nbval keeps one kernel per file, which xdist would tear apart.
     plain = ("-p", "no:xdist", "-p", "no:cacheprovider", "-c", "/dev/null", "--color=no")
     return subprocess.run(
@@ -36,6 +37,7 @@ def _nbval(folder: Path) -> subprocess.CompletedProcess[str]:
             folder,
         ],
         cwd=folder,
+        env={**os.environ, "LOOMTRIAGE_RUNS": str(runs)},
         capture_output=True,
         text=True,
         check=False,
@@ -55,10 +57,15 @@ def _execute(source: Path, target: Path) -> None:
 
 @pytest.fixture(scope="module")
 def executed(tmp_path_factory):
-    """The notebooks as they were left by one run on the recorded example."""
+    """The notebooks as they were left by one run on the recorded example.
+
+    The form of a blind round leaves one on the board, so every run has a board of its own.
+    """
     folder = tmp_path_factory.mktemp("executed")
-    for path in NOTEBOOKS:
-        _execute(path, folder / path.name)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LOOMTRIAGE_RUNS", str(tmp_path_factory.mktemp("runs")))
+        for path in NOTEBOOKS:
+            _execute(path, folder / path.name)
     return folder
 
 
@@ -69,13 +76,13 @@ def test_a_changed_verdict_is_noticed(executed, tmp_path):
     text, changed = re.subn(r'"text/plain": \[\n\s+"', r"\g<0>NOT ", path.read_text("utf-8"))
     assert changed
     path.write_text(text, encoding="utf-8")
-    told = _nbval(tmp_path)
+    told = _nbval(tmp_path, runs=tmp_path / "runs")
     assert told.returncode == 1, told.stdout + told.stderr
     assert "Cell outputs differ" in told.stdout
 
 
-def test_notebooks_run_and_show_the_same_again(executed):
+def test_notebooks_run_and_show_the_same_again(executed, tmp_path):
     """Every cell runs, and verdicts, charts and tables are the same, byte for byte."""
-    told = _nbval(executed)
+    told = _nbval(executed, runs=tmp_path)
     assert told.returncode == 0, told.stdout[-6000:] + told.stderr
     assert re.search(r"\d+ passed", told.stdout)
