@@ -8,7 +8,7 @@ PYTEST := $(BIN)/python -m pytest -rs
 say = @printf '\033[1m== %s\033[0m\n' "$(1)"
 
 .DEFAULT_GOAL := help
-.PHONY: help venv demo test check bench soak environment map clean pytest $(CHECKS)
+.PHONY: help venv demo train test check bench soak environment map clean pytest $(CHECKS)
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -20,6 +20,9 @@ $(READY): uv.lock pyproject.toml .ci/bootstrap
 
 demo: $(READY) ## one drill from end to end in the embedded lab: verdict and report
 	@$(BIN)/loomtriage drill es_down
+
+train: $(READY) ## a blind round on a recorded run: five minutes, no lab
+	@$(BIN)/loomtriage train --offline
 
 test: check pytest ## everything CI runs: the checks and all tests except the soak
 
@@ -40,11 +43,10 @@ map: $(READY) ## write the module list of docs/map.md
 clean: ## remove the environment and what tools left behind
 	rm -rf .venv .bootstrap .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
 
-# Each worker has a lab of its own for the tests that share one. Lab tests mostly wait, so three
-# workers fill two cores.
+# A file is never torn apart. Lab tests mostly wait, so three workers fill two cores.
 pytest: $(READY)
 	$(call say,pytest)
-	@$(PYTEST) -n 3 --dist loadgroup --no-loadscope-reorder --durations=12
+	@$(PYTEST) -n 3 --dist loadfile --no-loadscope-reorder --durations=12
 
 lint: $(READY)
 	$(call say,ruff check)

@@ -10,14 +10,14 @@ from tests.closeout.failed import replayer
 from tests.lab.pipeline import database, skip_without_server
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def dsn() -> Iterator[str]:
     """The owner's DSN."""
     with skip_without_server(), database() as found:
         yield found
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def replayer_dsn(dsn: str) -> str:
     """The DSN of the role that may only replay."""
     return replayer(dsn)

@@ -7,8 +7,9 @@ import pytest
 
 from loomtriage.closeout.audit import audit_lines
 from loomtriage.closeout.permit import permit
-from loomtriage.closeout.replay import LOCK, Pace, dry_run, replay
+from loomtriage.closeout.replay import Pace, dry_run, replay
 from loomtriage.closeout.target import connected
+from loomtriage.closeout.turn import turn
 from loomtriage.contract.keys import CHRONICLE
 from loomtriage.errors import Refused
 from tests.closeout.failed import ERROR, ask, fill, planned, request, settling
@@ -165,13 +166,15 @@ def test_a_chronicle_row_that_its_worker_touched_is_still_as_planned(dsn, replay
 
 
 def test_one_replay_at_a_time(dsn, replayer_dsn, monkeypatch):
-    """The second operator is refused, and nothing happened."""
-    monkeypatch.setattr("loomtriage.closeout.replay.LOCK_PATIENCE_S", 0.1)
+    """The second operator is refused and hears who is at it, and nothing happened."""
+    monkeypatch.setattr("loomtriage.closeout.turn.PATIENCE_S", 0.1)
     fill(dsn, failed=2)
-    with psycopg.connect(dsn, autocommit=True) as other:
-        other.execute("SELECT pg_advisory_lock(hashtext(%s), hashtext(%s))", LOCK)
-        with pytest.raises(Refused, match="Somebody else"):
-            _replay(replayer_dsn, planned(dsn))
+    with (
+        connected(replayer_dsn, read_only=False) as other,
+        turn(other, "grace"),
+        pytest.raises(Refused, match=r"Somebody else .* by grace, connected since 20"),
+    ):
+        _replay(replayer_dsn, planned(dsn))
     assert _statuses(dsn) == {"failed": 2}
 
 

@@ -44,9 +44,9 @@ def a_lab(worker_cmd: tuple[str, ...] = ()) -> Iterator[LabState]:
         shutil.rmtree(home, ignore_errors=True)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def lab() -> Iterator[LabState]:
-    """One lab that all drills of a session share."""
+    """One lab that all drills share; it goes when the last of them is done, for idle labs cost time."""
     with a_lab() as state:
         yield state
 

@@ -14,7 +14,7 @@ from loomtriage.lab import LabState, down, up
 from loomtriage.settings import settings
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def lab_home() -> Iterator[Path]:
     """A private home for labs that the database's account may pass through."""
     home = Path(tempfile.mkdtemp(prefix="lt-home-"))
@@ -31,7 +31,7 @@ def lab_home() -> Iterator[Path]:
     shutil.rmtree(home, ignore_errors=True)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def lab(lab_home: Path) -> Iterator[LabState]:
     """A lab without load on free ports; tests leave it as they found it."""
     root = lab_home / "labs" / "shared"

@@ -145,6 +145,7 @@ def test_a_page_asks_for_nothing_and_complains_of_nothing(visit):
     assert seen.page.evaluate(widths) == [1120] * 6
 
 
+@pytest.mark.usefixtures("one_picture")
 @pytest.mark.parametrize("words", SCRIPTS)
 def test_no_payload_runs_anywhere(visit, words):
     """A payload in all places at once runs nothing and asks nobody, even without the policy."""
@@ -154,6 +155,7 @@ def test_no_payload_runs_anywhere(visit, words):
     assert seen.messages == []
 
 
+@pytest.mark.usefixtures("one_picture")
 @pytest.mark.parametrize("breakout", CROSSED)
 def test_no_way_out_of_an_element_runs(visit, tmp_path, breakout):
     """Each breakout with each vector, in all places at once, without the policy: all is text."""
@@ -170,6 +172,7 @@ def test_the_payloads_are_two_hundred():
     assert len(payloads) >= 200
 
 
+@pytest.mark.usefixtures("one_picture")
 def test_the_policy_alone_holds_too(visit):
     """With the escape taken away payloads run; with the policy back in place none does."""
     ran = 0

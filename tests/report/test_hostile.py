@@ -14,6 +14,8 @@ from tests.report.make_page import page
 from tests.report.payloads import LABELS, SCRIPTS, SPOOFS
 from tests.report.test_page import Reader
 
+pytestmark = pytest.mark.usefixtures("one_picture")
+
 HOSTILE = tuple(words for words in (*SCRIPTS, *LABELS, *SPOOFS) if words.strip())
 
 
