@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from loomtriage.contract.alerts import ALERTS
 from loomtriage.drills.alert_matrix import lines, offences, read_raised, unproven
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -28,6 +29,9 @@ def main() -> int:
         print(says)
     for alert, drills in unproven(raised).items():
         print(f"{alert} is not proven here: {' and '.join(drills)} are not among these runs.")
+    for alert in ALERTS:
+        if not alert.fires_in:
+            print(f"{alert.name} has no drill: a drill always has work. See .ci/idle.")
     print(f"{len(raised)} drills, {len(found)} offences.")
     return 1 if found else 0
 

@@ -10,6 +10,7 @@ import secrets
 import shutil
 import sys
 import time
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from loomtriage import lab as labs
 from loomtriage.drills.faults.http import HttpRefuse
 from loomtriage.drills.faults.rows import PoisonRows
 from loomtriage.lab import control
+from loomtriage.model import Window
 from loomtriage.publish.picture import draw
 from loomtriage.settings import settings
 
@@ -27,15 +29,17 @@ OUT = Path(__file__).resolve().parent.parent / "docs/images/dashboard.png"
 WINDOW_S = 60.0
 
 
-def stand(lab: LabState, fault: HttpRefuse | PoisonRows, *, seconds: float) -> None:
-    """Let a fault stand for a while."""
+def stand(lab: LabState, fault: HttpRefuse | PoisonRows, *, seconds: float) -> Window:
+    """Let a fault stand for a while; when it did."""
     print(f"{type(fault).__name__} stands for {seconds:g} s", file=sys.stderr)
     bound = fault.bind(lab, fault_id=secrets.token_hex(8))
+    begun = datetime.now(UTC)
     undo = bound.apply()
     try:
         time.sleep(seconds)
     finally:
         bound.revert(undo)
+    return Window(begun, datetime.now(UTC))
 
 
 def main() -> int:
@@ -49,12 +53,12 @@ def main() -> int:
         lab = labs.up(root, ports="auto", say=say, load_per_s=8.0, owner_pid=os.getpid())
         control.start(lab, "worker-2", env={"OUTBOX_USE_ES_BULK": "1"})
         time.sleep(15)
-        stand(lab, PoisonRows(every=3), seconds=10)
+        marks = {"every third row is poison": stand(lab, PoisonRows(every=3), seconds=10)}
         time.sleep(5)
-        stand(lab, HttpRefuse(lease_s=60), seconds=15)
+        marks["Elasticsearch is gone"] = stand(lab, HttpRefuse(lease_s=60), seconds=15)
         time.sleep(12)
         OUT.parent.mkdir(exist_ok=True)
-        drawn, empty = draw(lab.prometheus_url, last_s=WINDOW_S, out=OUT)
+        drawn, empty = draw(lab.prometheus_url, last_s=WINDOW_S, marks=marks, out=OUT)
     finally:
         labs.down(root, say=say)
         shutil.rmtree(root, ignore_errors=True)

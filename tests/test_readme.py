@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 import typer
 
 from loomtriage.cli import app
+from loomtriage.runner.strip import strip
 from loomtriage.settings import Settings
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -83,6 +85,24 @@ def test_commands_exist():
         }
         given = {word.partition("=")[0] for word in rest if word.startswith("--")}
         assert given <= options | {"--help"}, " ".join(words)
+
+
+def _alike(line: str) -> str:
+    """A line of output without what differs from run to run: numbers, ids, times, the source."""
+    return re.sub(r"\S*\d\S*", "#", re.sub(r"(--source) \S+", r"\1 #", line))
+
+
+def test_outputs_are_what_is_printed():
+    """Every line of an example output is one that a recorded run prints, in today's words."""
+    printed = {_alike("report    runbooks/runs/1-drill/report.html")}
+    for drill in ("es_down", "es_poison_4xx"):
+        verdict, told = (
+            json.loads((ROOT / "runbooks/examples" / drill / name).read_bytes())
+            for name in ("verdict.json", "drill.json")
+        )
+        printed |= set(map(_alike, strip(verdict, drill=told).splitlines()))
+    shown = "".join(re.findall(r"^```text\n(.*?)^```", TEXT, re.MULTILINE | re.DOTALL))
+    assert [line for line in shown.splitlines() if _alike(line) not in printed] == []
 
 
 def test_settings_exist():

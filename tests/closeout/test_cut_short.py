@@ -36,7 +36,7 @@ def _lose_connection(dsn):
     ask(
         dsn,
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-        " WHERE application_name = 'loomtriage close-out' AND usename = 'loomtriage_replayer'",
+        " WHERE application_name = 'loomtriage close-out by ada'",
     )
 
 

@@ -46,7 +46,7 @@ def a_lab(worker_cmd: tuple[str, ...] = ()) -> Iterator[LabState]:
 
 @pytest.fixture(scope="package")
 def lab() -> Iterator[LabState]:
-    """One lab that all drills share; it goes when the last of them is done, for idle labs cost time."""
+    """One lab that all drills share; it ends with the last of them, for idle labs cost time."""
     with a_lab() as state:
         yield state
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from loomtriage.drills.fault import Checked, Fault, Noop, Undo
+from loomtriage.drills.fault import AppliedPlacebo, Checked, Fault, Noop, Undo
 from loomtriage.drills.faults import FAULTS, revert_undo
 from loomtriage.errors import ContractBroken, FaultStillActive, RevertFailed
 from loomtriage.model import Evidence
@@ -97,3 +97,10 @@ def test_every_fault_module_offers_recovery():
     kinds = [kind for recovery in FAULTS.all(noun="fault").values() for kind in recovery.kinds]
     assert sorted(kinds) == sorted(set(kinds))
     assert {"http_refuse", "http_answer"} <= set(kinds)
+
+
+def test_the_control_of_a_placebo_proves_nothing():
+    """A placebo witnesses that no fault stands; without the drill even that is no proof."""
+    real = AppliedPlacebo(Undo(kind="placebo", fault_id="p", lab_id="l"), lambda: "no fault stands")
+    assert real.witness() is not None
+    assert Checked(Noop(real)).witness() is None

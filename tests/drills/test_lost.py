@@ -67,3 +67,4 @@ def test_recover_takes_down_a_lab_that_was_started_for_one_drill(doomed_lab):
     assert report.state is State.OK, report
     assert "equals its journalled digest" in report.findings[0].says
     assert not is_alive(lab)
+    assert not lab.root.exists()

@@ -205,3 +205,32 @@ def test_the_same_page_gives_the_same_bytes():
     """Nothing in the page depends on the clock or the machine."""
     assert html(page()) == html(page())
     assert "/work" not in html(page())
+
+
+def test_other_places_stand_beside_the_evidence_that_they_show():
+    """Explore, panel and search are links of one row; one that may not be a link is text."""
+    base = "http://127.0.0.1:3000"
+    told = [
+        ("metric_delta", "increase", "http://127.0.0.1:9090/graph"),
+        ("explore", "query", f"{base}/explore?x=1"),
+        ("panel", "Retries", f"{base}/d/board?viewPanel=2"),
+        ("panel", "Elsewhere", "javascript:alert(1)"),
+        ("graph", "outbox_lag_events", "http://127.0.0.1:9090/graph?y=2"),
+    ]
+    evidence = [{"kind": kind, "ref": ref, "says": "", "url": url} for kind, ref, url in told]
+    page = Page(title="t", verdict_json={"state": "BAD", "evidence": evidence}, generated_at=START)
+    shown = html(page)
+    assert f'<span class="also">&nbsp;· <a href="{base}/d/board?viewPanel=2" rel' in shown
+    assert 'href="javascript' not in shown
+    assert shown.count('<td class="tight">') == 3
+    assert f"[explore](<{base}/explore?x=1>) · [panel](<{base}/d/board?" in markdown(page)
+
+
+def test_a_stage_that_looks_for_no_cause_misses_none():
+    """Its report says neither that the cause is unknown nor what to do about that."""
+    verdict = {"state": "WARN", "headline": "2 gaps.", "cause": "unknown", "abstained": True}
+    aside = html(Page(title="t", verdict_json={**verdict, "actions": []}, generated_at=START))
+    assert "unknown" not in aside
+    actions = [{"kind": "check", "says": "Look."}]
+    lost = html(Page(title="t", verdict_json={**verdict, "actions": actions}, generated_at=START))
+    assert "unknown" in lost

@@ -64,10 +64,27 @@ def test_an_empty_story_says_so_everywhere():
     bare = replace(incident(), story=empty, verdict_json={"state": "OK"}, charts=(), closing=())
     for told in (html(bare), markdown(bare)):
         assert "No signal measured an impact." in told
-        assert "No signal saw anything happen." in told
+        assert "No moment stands out." in told
         assert "No single trace, line or query is pointed at." in told
         assert "No stage named anything missing." in told
     assert "<tbody>\n</tbody>" not in html(bare)
+
+
+def test_what_was_missing_is_said_once():
+    """Stages that miss the same say it once, the one that knows most; names stay as they are."""
+    told = "traces: empty. Set WORDLOOM_TRACING_ENABLED=1."
+    missing = [{"signal": "traces", "why": why} for why in (told, f"{told} Then restart.", told)]
+    limits = {"caveats": ["traces: empty Set WORDLOOM_TRACING_ENABLED=1.", "logs: partial."]}
+    report = replace(
+        incident(),
+        story=Story.from_json(limits),
+        verdict_json={"state": "BAD", "missing": [*missing, {"signal": "rows", "why": "no_data"}]},
+    )
+    page = html(report)
+    assert page.count("WORDLOOM_TRACING_ENABLED=1. Then restart.") == 1
+    assert page.count("WORDLOOM_TRACING_ENABLED") == 1
+    assert "logs: partial." in page
+    assert "no data" in page
 
 
 def test_a_story_survives_its_file():

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -18,7 +17,6 @@ from loomtriage.contract.causes import BY_ID
 from loomtriage.contract.recordings import RECORDINGS
 from loomtriage.contract.rules import FLOOR_S, LAB, expression, scaled_s
 from loomtriage.drills.book import DRILLS
-from loomtriage.errors import Refused
 from loomtriage.lab.servers import prometheus
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -27,20 +25,6 @@ CASES = ROOT / "tests/rules/alerts.yml"
 BOOK = DRILLS.all(noun="drill")
 NAMES = [alert.name for alert in ALERTS]
 TESTED = yaml.safe_load(CASES.read_text(encoding="utf-8"))["tests"]
-
-
-@pytest.fixture(scope="module")
-def promtool(tmp_path_factory) -> Path:
-    """The checker that comes with the lab's Prometheus."""
-    if on_path := shutil.which("promtool"):
-        return Path(on_path)
-    try:
-        server = prometheus.find_prometheus(
-            "", home=tmp_path_factory.mktemp("home"), say=lambda _line: None
-        )
-    except Refused as error:
-        pytest.skip(f"no Prometheus here: {error}")
-    return server.parent / "promtool"
 
 
 def run(promtool: Path, *words: object) -> subprocess.CompletedProcess[str]:
@@ -95,12 +79,12 @@ def test_a_changed_rule_is_noticed(promtool, tmp_path, mutation):
     text = RULES.read_text(encoding="utf-8")
     assert old in text
     cases = [test for test in TESTED if test["name"].startswith(about)]
-    for rules, is_well in ((text, True), (text.replace(old, new), False)):
-        (tmp_path / "rules.yml").write_text(rules, encoding="utf-8")
-        content = {"rule_files": ["rules.yml"], "evaluation_interval": "1m", "tests": cases}
-        (tmp_path / "cases.yml").write_text(yaml.safe_dump(content), encoding="utf-8")
-        told = run(promtool, "test", "rules", tmp_path / "cases.yml")
-        assert (told.returncode == 0) is is_well, told.stdout
+    (tmp_path / "rules.yml").write_text(text.replace(old, new), encoding="utf-8")
+    content = {"rule_files": ["rules.yml"], "evaluation_interval": "1m", "tests": cases}
+    (tmp_path / "cases.yml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    told = run(promtool, "test", "rules", tmp_path / "cases.yml")
+    assert told.returncode != 0
+    assert "exp:" in told.stdout + told.stderr, "it failed for another reason"
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -13,18 +13,30 @@ from loomtriage.runner.diff import FAILING, diff
 from loomtriage.settings import shipped
 
 EXAMPLES = shipped("runbooks/examples")
+GONE = "It was es_429; the second run finds no fault"
 
 
 def test_a_fault_that_went_away():
     """Cause, state and scope changed, the failing rows are gone, and one sentence says it."""
     found = diff(EXAMPLES / "es_429", EXAMPLES / "placebo")
-    assert found.says == "It was es_429; the second run finds no fault."
+    assert found.says == f"{GONE}, judged by the time just before it."
     changed = {c.what: (c.before, c.after) for c in found.verdict}
     assert changed["cause"] == ("es_429", "none")
     assert changed["state"] == ("BAD", "OK")
     assert changed["scope reason"] == ("rate_limited", "")
     assert {c.what: c.after for c in found.figures}[FAILING] == "0 rows"
     assert "explain.cause" in {c.what for c in found.findings}
+
+
+def test_a_baseline_before_the_incident_needs_no_limit(tmp_path):
+    """Only a baseline that began after the first run's window may be the incident itself."""
+    after = _copy(tmp_path, "placebo")
+    manifest = json.loads((after / "manifest.json").read_bytes())
+    early = {"start": "2026-01-01T00:00:00.000Z", "end": "2026-01-01T00:15:00.000Z"}
+    (after / "manifest.json").write_text(json.dumps(manifest | {"baseline": early}), "utf-8")
+    found = diff(EXAMPLES / "es_429", after)
+    assert (found.says, found.is_after) == (f"{GONE}.", False)
+    assert found.baselines[1] == f"{early['start']} to {early['end']}"
 
 
 def test_another_fault_is_named():
@@ -61,7 +73,7 @@ def test_the_command_shows_it_and_ends_well(capsys):
     """A difference is an answer: exit code 0, as text and as JSON."""
     assert _exit("diff", "example:es_429", "example:placebo") == 0
     told = capsys.readouterr().out
-    assert told.startswith("It was es_429; the second run finds no fault.")
+    assert told.startswith(GONE)
     assert max(map(len, told.splitlines())) < 260
     assert _exit("diff", "example:es_429", "example:placebo", "--json") == 0
     assert json.loads(capsys.readouterr().out)["after"].startswith("20")

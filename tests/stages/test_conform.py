@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from loomtriage.case import open_case
+from loomtriage.contract.catalogue import BY_ID, BY_WIRE
 from loomtriage.errors import UsageError
 from loomtriage.model import State
 from loomtriage.stages import ASIDE, PATH, STAGES, steps_to
@@ -89,6 +90,17 @@ def test_the_rest_is_judged_when_signals_are_taken_away(gone):
     for signal, word in (("metrics", "metrics"), ("traces", "spans"), ("logs", "lines")):
         judged = any(check.startswith(f"conform.{word}_") for check in found)
         assert judged is (signal not in gone)
+
+
+def test_every_metric_of_the_catalogue_is_told_one_by_one():
+    """In a recorded run each is there and obeys, but the histogram; without metrics none is OK."""
+    rows = _judged("example:es_down")[0].table("metrics").rows
+    assert [row[0] for row in rows] == list(BY_WIRE)
+    assert {row[0]: row[1:3] for row in rows if row[1] != "OK"} == {
+        BY_ID["bulk_duration"].name: ("NO_DATA", "not asked")
+    }
+    blinded = _judged("example:es_down", without=("metrics",))[0].table("metrics").rows
+    assert [row[:2] for row in blinded] == [(name, "NO_DATA") for name in BY_WIRE]
 
 
 def test_conform_stands_beside_the_path():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from dataclasses import replace
 
 import pytest
 
@@ -13,6 +14,8 @@ from loomtriage.errors import BundleDamaged
 from loomtriage.model import State
 from loomtriage.model.window import parse_instant
 from loomtriage.report.postmortem import PEOPLE, Story
+from loomtriage.stages.incident_story import story
+from loomtriage.stages.incident_told import tell
 from tests.stages.whole import blind, triage
 
 
@@ -83,7 +86,20 @@ def test_the_close_out_state_counts_rows(told):
     assert what == ["search_index_to_elastic", "failed"]
     assert int(count) > 0
     assert story.rows_note.startswith("As of 20")
-    assert any(f"{count} rows of this scope had failed for good" in said for said in story.summary)
+    counted = f"{count} rows (upsert on search_index_to_elastic) had failed for good"
+    assert any(counted in said for said in story.summary)
+
+
+def test_two_faults_at_once_do_not_contradict_each_other(folder):
+    """What was wrong at the same time stands in the summary, and not among what was rejected."""
+    case = open_case("incident", source="example:es_429", handover=str(folder))
+    seen = tell(case)
+    both = replace(seen, conclusion={**seen.conclusion, "also": ["es_poison_4xx"]})
+    one, two = (story(case, t, timeline=(), rows=case.pull("rows")) for t in (seen, both))
+    poison = "poison documents (es_poison_4xx)"
+    assert poison in {name for name, _ in one.rejected}
+    assert poison not in {name for name, _ in two.rejected}
+    assert two.summary[1] == "At the same time: poison documents."
 
 
 def test_no_fault_is_told_as_none(told):

@@ -55,10 +55,18 @@ def order(folder: Path, pool: Path, *, limit_s: float = 60.0) -> Order:
     )
 
 
-def start(folder: Path, pool: Path, *, limit_s: int = 60) -> tuple[subprocess.Popen[str], dict]:
+def start(
+    folder: Path, pool: Path, *, mode: Mode = Mode.OFFLINE, limit_s: int = 60
+) -> tuple[subprocess.Popen[str], dict]:
     """A round in a process of its own, and what it told when its clock started."""
-    words = ["--offline", f"--source={pool}", f"--board={folder / 'board'}", "--json"]
-    words += [f"--out={folder / 'runs'}", f"--limit={limit_s}", "--who=ada"]
+    words = ["--offline", f"--source={pool}"] if mode is Mode.OFFLINE else []
+    words += [
+        f"--board={folder / 'board'}",
+        "--json",
+        f"--out={folder / 'runs'}",
+        f"--limit={limit_s}",
+        "--who=ada",
+    ]
     process = subprocess.Popen(
         [sys.executable, "-m", "loomtriage.cli", "train", *words],
         stdout=subprocess.PIPE,

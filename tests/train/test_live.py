@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import shutil
+import signal
 import sqlite3
 from contextlib import closing
 from dataclasses import replace
@@ -10,15 +12,17 @@ from dataclasses import replace
 import httpx
 import pytest
 
+from loomtriage import open_round
 from loomtriage.drills.journal import journals, read
+from loomtriage.errors import Exit, UsageError
 from loomtriage.lab.state import read_state
 from loomtriage.settings import settings
 from loomtriage.train import board
 from loomtriage.train.answers import Stamped, answers_from
 from loomtriage.train.board import Kind
 from loomtriage.train.live import play_live
-from loomtriage.train.rounds import LIMIT_S, GaveUp, Mode
-from tests.train.rounds import RIGHT, order, seen, told
+from loomtriage.train.rounds import LIMIT_S, GaveUp, Mode, sweep
+from tests.train.rounds import EXAMPLES, RIGHT, order, seen, start, told
 
 pytestmark = [pytest.mark.lab, pytest.mark.soak, pytest.mark.timeout(600)]
 
@@ -35,7 +39,25 @@ def live(folder, seed):
 
 def root_of(opened):
     """The folder of the round's lab."""
-    return settings().home_dir() / "labs" / opened.source.partition(":")[2]
+    return root(opened.as_json())
+
+
+def root(told):
+    """The folder of the lab of a round that was told."""
+    return settings().home_dir() / "labs" / told["source"].partition(":")[2]
+
+
+def open_faults(lab_root):
+    """Fault journals of that lab that were never closed."""
+    found = [read(path) for path in journals(settings().home_dir())]
+    return [one for one in found if one.is_open and str(lab_root) in str(one.records[0].detail)]
+
+
+def abandoned(folder):
+    """Why the one round of that board does not score."""
+    opened, closed = board.read(folder)
+    assert (opened.kind, closed.kind) == (Kind.OPENED, Kind.ABANDONED)
+    return closed.content["why"]
 
 
 def telemetry(state):
@@ -53,7 +75,7 @@ def telemetry(state):
         yield f"log {path.name}", path.read_text(errors="replace")
 
 
-@pytest.mark.parametrize("seed", [11, 12, 16])
+@pytest.mark.parametrize("seed", [3, 11, 12, 16])
 def test_nothing_tells_the_truth_of_a_live_round(tmp_path, seed):
     """Processes, environments, open files, logs, labels, spans, names: searched while it runs."""
     found = {}
@@ -80,17 +102,59 @@ def test_nothing_tells_the_truth_of_a_live_round(tmp_path, seed):
     assert leaks == set()
     assert closed.score.times["TTR"] is not None
     assert [one.kind for one in board.read(tmp_path / "board")] == [Kind.OPENED, Kind.SCORED]
-    assert not [path for path in journals(settings().home_dir()) if read(path).is_open]
+    assert set(board.read(tmp_path / "board")[-1].content["rivals"]) == {"the triage", "log words"}
+    assert not open_faults(root_of(closed.opened))
 
 
 def test_a_live_round_that_is_left_restores_the_lab(tmp_path):
     """No answer, no score, and no fault left standing."""
+    seen_once = []
 
-    def leave(_opened):
+    def leave(opened):
+        seen_once.append(opened)
         raise GaveUp("the trainee left")
 
     with pytest.raises(GaveUp, match="the trainee left"):
         play_live(live(tmp_path, 11), leave, say=quiet, opened=quiet)
-    entries = board.read(tmp_path / "board")
-    assert [one.kind for one in entries] == [Kind.OPENED, Kind.ABANDONED]
-    assert not [path for path in journals(settings().home_dir()) if read(path).is_open]
+    assert abandoned(tmp_path / "board") == "the trainee left"
+    assert not open_faults(root_of(seen_once[0]))
+
+
+@pytest.mark.parametrize(
+    ("number", "code"), [(signal.SIGINT, Exit.INTERRUPTED), (signal.SIGHUP, Exit.HANGUP)]
+)
+def test_an_ended_live_round_restores_the_lab(tmp_path, number, code):
+    """Ctrl-C and a terminal that goes away take the fault back first, and nothing scores."""
+    process, opened = start(tmp_path, EXAMPLES, mode=Mode.LIVE)
+    process.stderr.close()  # nobody reads any more, and the lab is given back all the same
+    process.send_signal(number)
+    assert process.wait(120) == code
+    assert number.name in abandoned(tmp_path / "board")
+    assert not open_faults(root(opened))
+    assert not root(opened).exists()
+
+
+def test_a_killed_live_round_is_found_and_given_back(tmp_path):
+    """The next look at the board finishes what `kill -9` left: fault, lab and entry."""
+    process, opened = start(tmp_path, EXAMPLES, mode=Mode.LIVE)
+    process.kill()
+    process.wait()
+    assert open_faults(root(opened))
+    assert sweep(tmp_path / "board") == (opened["round"],)
+    assert abandoned(tmp_path / "board") == "its director was killed"
+    assert not open_faults(root(opened))
+    with pytest.raises(UsageError, match="No lab is at"):
+        read_state(root(opened))
+    shutil.rmtree(root(opened))
+
+
+def test_a_notebook_that_goes_gives_its_lab_back(tmp_path, monkeypatch):
+    """A killed kernel closes the pipes; the director restores the lab before it ends."""
+    monkeypatch.setenv("LOOMTRIAGE_RUNS", str(tmp_path / "runs"))
+    blind = open_round(mode="live", board=str(tmp_path / "board"))
+    blind.director.stdout.close()
+    blind.director.stdin.close()
+    assert blind.director.wait(120) == 0
+    assert abandoned(tmp_path / "board") == "the trainee left"
+    assert not root(blind.told).exists()
+    assert not open_faults(root(blind.told))

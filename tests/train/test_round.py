@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from loomtriage.cli import main
 from loomtriage.errors import Exit, UsageError
 from loomtriage.train import board
 from loomtriage.train.answers import answers_from
@@ -14,7 +15,7 @@ from loomtriage.train.board import Kind
 from loomtriage.train.desk import from_file
 from loomtriage.train.looks import look, read_looks
 from loomtriage.train.offline import play_offline
-from loomtriage.train.rounds import ANSWERS_FILE, GaveUp, sweep
+from loomtriage.train.rounds import ANSWERS_FILE, sweep
 from loomtriage.train.truth import check_promise
 from tests.train.rounds import RIGHT, order, pool_of, seen, start, told
 
@@ -44,7 +45,7 @@ def taken(tmp_path_factory):
         return from_file(say=quiet)(opened)
 
     began = datetime.now(UTC)
-    closed = play_offline(order(folder, pool), desk, say=quiet)
+    closed = play_offline(order(folder, pool), desk, say=quiet, opened=quiet)
     return seen_meanwhile, closed, folder, began
 
 
@@ -55,6 +56,8 @@ def test_a_right_round_scores_and_is_on_the_board(taken):
     assert (opened.kind, scored.kind) == (Kind.OPENED, Kind.SCORED)
     assert opened.content["commit"] == closed.opened.commit
     check_promise("r", closed.truth, nonce=closed.nonce, commit=closed.opened.commit)
+    rivals = {name: told["score"]["right"] for name, told in scored.content["rivals"].items()}
+    assert rivals == {"the triage": True, "log words": True}
     assert closed.truth["drill"] == "es_down"
     parts = {part.name: part.value for part in closed.score.parts}
     assert parts == {
@@ -113,12 +116,16 @@ def test_the_debrief_shows_both_paths(taken):
     assert str(folder) not in page
 
 
-def test_time_that_is_up_abandons_the_round(tmp_path):
-    """Without all answers in time there is no score, and the board says so."""
-    pool = pool_of(tmp_path / "past", "placebo")
-    with pytest.raises(GaveUp, match=r"0.3 s was up"):
-        play_offline(order(tmp_path, pool, limit_s=0.3), from_file(say=quiet), say=quiet)
-    entries = board.read(tmp_path / "board")
+def test_time_that_is_up_abandons_the_round(tmp_path, capsys):
+    """Without all answers in time there is no score; command and board say so."""
+    pool, team = pool_of(tmp_path / "past", "placebo"), tmp_path / "board"
+    with pytest.raises(SystemExit) as left:
+        main(["train", "--json", f"--source={pool}", f"--board={team}", "--limit=1",
+              f"--out={tmp_path / 'runs'}"])  # fmt: skip
+    assert left.value.code == Exit.NO_DATA
+    last = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert last == {"kind": "abandoned", "why": "the time of 1 s was up"}
+    entries = board.read(team)
     assert [one.kind for one in entries] == [Kind.OPENED, Kind.ABANDONED]
     assert "score" not in entries[-1].content
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -55,6 +56,17 @@ def test_measures_count_what_was_taken():
     assert (row[0], row[1], row[2], row[3], row[7]) == ("ada", "3", "2", "2 of 3", "1 of 2")
 
 
+def test_programs_stand_below_the_people():
+    """The triage and a dumb baseline took the same rounds, in rows of their own."""
+    rival = replace(round_of("es_429", "es_429"), who="the triage")
+    table = Scoreboard(taken=(round_of("es_429", "none"),), rivals=(rival,)).table("measures")
+    assert [row[0:4] for row in table.rows] == [
+        ("ada", "1", "0", "0 of 1"),
+        ("the triage", "1", "0", "1 of 1"),
+    ]
+    assert "without a clock" in table.note
+
+
 def test_confusion_shows_what_was_taken_for_what():
     """Each cause in its row, what was said in its column."""
     shown = Scoreboard(taken=(round_of("es_429", "es_down"), round_of("es_429", "es_429")))
@@ -82,6 +94,26 @@ def test_progress_is_drawn():
         assert shown.chart(name).png.startswith(b"\x89PNG")
         assert shown.chart(name).alt
     assert {row[0]: row[1] for row in shown.table("times").rows}["TTD"] == "6"
+
+
+def test_a_round_counts_once(tmp_path):
+    """Two who find the same killed round, or a score that comes too late, change nothing."""
+    for name in ("r1", "r2"):
+        board.add(tmp_path, Kind.OPENED, name, who="ada", limit_s=300, commit="")
+        board.add(tmp_path, Kind.ABANDONED, name, why="its director was killed")
+    board.add(tmp_path, Kind.ABANDONED, "r1", why="its director was killed")
+    board.add(tmp_path, Kind.SCORED, "r2", score={"total": 90.0}, truth={}, answers={})
+    shown = scoreboard(str(tmp_path))
+    assert (shown.taken, shown.abandoned) == ((), {"ada": 2})
+
+
+def test_a_killed_writer_is_told(tmp_path):
+    """What it left is accepted, and said beside the verdict."""
+    board.add(tmp_path, Kind.OPENED, "r1", who="ada", limit_s=300, commit="")
+    with (tmp_path / board.FILE).open("ab") as file:
+        file.write(b"{")
+    told = scoreboard(str(tmp_path)).verdict.findings
+    assert [(one.check, one.state) for one in told][1] == ("board.end", State.WARN)
 
 
 def test_an_edited_board_is_refused_by_name(tmp_path):

@@ -37,6 +37,7 @@ def test_a_round_from_opening_to_score(folder):
     assert {row[0] for row in reveal.table("score").rows} >= {"detect", "localise", "score"}
     assert [row[0] for row in reveal.table("timers").rows] == ["TTD", "TTL", "TTX", "TTM", "TTR"]
     assert reveal.debrief.rows[0][1].endswith("debrief.html")
+    assert blind.submit(Answers(wrong="no", sure=1.0)) is reveal, "what was handed in stays"
     with pytest.raises(UsageError, match="no table"):
         reveal.table("truth")
     kinds = [(one.kind, one.content.get("looks")) for one in board.read(folder / "team")]
@@ -47,8 +48,9 @@ def test_a_closed_notebook_abandons_its_round(folder):
     """When nobody can answer any more, the director ends and says so on the board."""
     pool = pool_of(folder / "past", "placebo")
     blind = open_round(source=str(pool), board=str(folder / "team"))
+    blind.director.stdout.close()
     blind.director.stdin.close()
-    blind.director.wait(20)
+    assert blind.director.wait(20) == 0, "that nobody listens any more stops nothing"
     entries = board.read(folder / "team")
     assert [one.kind for one in entries] == [Kind.OPENED, Kind.ABANDONED]
     assert entries[-1].content["why"] == "the trainee left"

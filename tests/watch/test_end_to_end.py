@@ -11,9 +11,7 @@ from pathlib import Path
 import pytest
 
 from loomtriage.runner.archive import export, unpack, verify_archive
-from loomtriage.runner.execute import warm_kernel
-from loomtriage.runner.folder import staging
-from loomtriage.runner.incident import REPORT, SUMMARY, retell
+from loomtriage.runner.incident import REPORT, SUMMARY
 from loomtriage.settings import shipped
 from loomtriage.sources.manifest import read_manifest
 from tests.watch.receiver import Receiver, order, payload, post
@@ -34,16 +32,6 @@ def run(tmp_path_factory) -> Path:
     return sealed
 
 
-@pytest.fixture(scope="module")
-def again(run, tmp_path_factory) -> Path:
-    """The incident report of that run, made afterwards."""
-    with (
-        warm_kernel() as kernel,
-        staging("incident", tmp_path_factory.mktemp("told")) as folder,
-    ):
-        return retell(run, folder, kernel=kernel, say=print)
-
-
 def test_an_alert_becomes_a_sealed_run(run):
     """The path came to its verdict, everything verifies, and the incident report lies beside."""
     assert read_manifest(run).verify(run) > 10
@@ -59,14 +47,6 @@ def test_the_alert_stands_in_the_timeline(run):
     told = (run / SUMMARY).read_text(encoding="utf-8")
     assert "OutboxRetriesRising started to fire." in told
     assert "`ALERTS, env=sandbox reason=rate_limited`" in told
-
-
-def test_told_afterwards_it_is_the_same_story(run, again):
-    """A report made later keeps the verdict byte for byte and differs in its date and name only."""
-    assert (again / "verdict.json").read_bytes() == (run / "verdict.json").read_bytes()
-    assert read_manifest(again).verify(again) == read_manifest(run).verify(run)
-    first, second = ((f / SUMMARY).read_text("utf-8").splitlines() for f in (run, again))
-    assert [a for a, b in zip(first, second, strict=True) if a != b] == first[2:3]
 
 
 def test_a_run_travels_as_one_file(run, tmp_path):
@@ -93,7 +73,7 @@ def test_a_resolved_alert_leaves_a_closing_report(tmp_path):
         assert post(receiver.port, payload("aa", status="resolved"))[0] == 202
         assert receiver.settled()["done"] == 2, receiver.said
     told = (given.room / "cases" / case / "closing.md").read_text(encoding="utf-8")
-    assert told.startswith("# Closed: It was es\\_429; the second run finds no fault.")
-    assert "inside the incident" in told
+    assert told.startswith("# Closed: It was es\\_429; the second run finds no fault, judged by")
+    assert "may be the incident" in told
     assert "To be filled by a person" in told
     assert "finds no fault" in " ".join(receiver.said)

@@ -15,7 +15,7 @@ from loomtriage.errors import UsageError
 from loomtriage.model import Scope
 from loomtriage.model.window import parse_instant
 from loomtriage.watch.payload import MAX_BYTES, read_delivery
-from loomtriage.watch.question import LEAD, LONGEST, alert_json, parameters_of
+from loomtriage.watch.question import LEAD, LONGEST, alert_json, parameters_of, scope_of
 from tests.watch.receiver import Receiver, order, payload, post, told
 
 NOW = datetime(2026, 2, 14, 14, 30, tzinfo=UTC)
@@ -50,7 +50,7 @@ def test_hostile_values_say_nothing(words):
     keys = ("env", "projection", "op", "reason", "result", "alertname", "__import__", "source")
     content = payload(**dict.fromkeys(keys, words))
     delivery = read_delivery(json.dumps(content).encode())
-    assert delivery.scope == Scope()
+    assert scope_of(delivery) == Scope()
     assert _asked(content) == _asked(payload())
     assert delivery.names == ()
 
@@ -68,7 +68,7 @@ def test_known_values_are_taken():
     labels = {"env": "sandbox", "projection": "search", "op": "upsert", "reason": "rate_limited"}
     content = payload(**labels, result="retry")
     delivery = read_delivery(json.dumps(content).encode())
-    assert delivery.scope == Scope(
+    assert scope_of(delivery) == Scope(
         env="sandbox",
         projection="search_index_to_elastic",
         op="upsert",
@@ -84,7 +84,7 @@ def test_alerts_that_disagree_narrow_nothing():
     """A group over two projections is not about one of them."""
     content = payload("a", "b", env="sandbox", projection="search_index_to_elastic")
     content["alerts"][1]["labels"]["projection"] = "chronicle_events_to_entries"
-    scope = read_delivery(json.dumps(content).encode()).scope
+    scope = scope_of(read_delivery(json.dumps(content).encode()))
     assert (scope.env, scope.projection) == ("sandbox", "")
 
 

@@ -19,7 +19,7 @@ from loomtriage.watch.gate import TOKEN_ENV, Gate, read_token
 from loomtriage.watch.inbox import Inbox
 from loomtriage.watch.receive import listening
 from loomtriage.watch.serve import FILE, serve
-from loomtriage.watch.work import MAX_TRIES
+from loomtriage.watch.work import MAX_TRIES, NICE
 from tests.watch.receiver import TOKEN, Receiver, order, payload, post, told
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -132,13 +132,18 @@ def test_the_secret_stays_with_the_gate(tmp_path, monkeypatch):
     monkeypatch.setenv(TOKEN_ENV, TOKEN)
     monkeypatch.setenv("REPLAY_DATABASE_URL", "postgresql://writer@localhost/outbox")
     monkeypatch.setenv("DATABASE_URL", "postgresql://reader@localhost/outbox")
-    script = "import json, os; print(json.dumps({'folder': 'x', 'env': sorted(os.environ)}))"
+    script = (
+        "import json, os;"
+        "print(json.dumps({'folder': 'x', 'env': sorted(os.environ), 'nice': os.nice(0)}))"
+    )
     given = replace(order(tmp_path), command=(sys.executable, "-S", "-c", script))
     with Receiver(given) as receiver:
         post(receiver.port, payload())
         receiver.settled()
     (out,) = (tmp_path / "room").rglob("triage.out")
-    given_on = json.loads(out.read_text())["env"]
+    told_us = json.loads(out.read_text())
+    assert told_us["nice"] == min(os.nice(0) + NICE, 19)
+    given_on = told_us["env"]
     assert not {TOKEN_ENV, "REPLAY_DATABASE_URL"} & set(given_on)
     assert "DATABASE_URL" in given_on
     files = [p for p in (tmp_path / "room").rglob("*") if p.is_file()]

@@ -6,6 +6,7 @@ import json
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import NoReturn
 
@@ -15,8 +16,12 @@ _BEGUN = time.monotonic()
 
 
 def say(line: str) -> None:
-    """One progress line on stderr, with the time since the command started."""
-    print(f"[{time.monotonic() - _BEGUN:6.1f}s] {printable(line)}", file=sys.stderr, flush=True)
+    """One progress line on stderr, with the time since the command started.
+
+    When nobody reads any more, what runs is still brought to its end, and its lab given back.
+    """
+    with suppress(OSError):
+        print(f"[{time.monotonic() - _BEGUN:6.1f}s] {printable(line)}", file=sys.stderr, flush=True)
 
 
 def show(

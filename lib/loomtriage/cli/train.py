@@ -52,8 +52,10 @@ def train(  # noqa: PLR0913, PLR0917  (one parameter per documented option)
     try:
         closed = _play(order, Path(answers) if answers else None, as_json=as_json)
     except GaveUp as error:
-        print(f"abandoned: {error}; on the board, without a score")
-        raise typer.Exit(int(Exit.NO_DATA)) from None
+        gone = {"kind": "abandoned", "why": str(error)}
+        says = f"abandoned: {error}; on the board, without a score"
+        print(json.dumps(gone) if as_json else says)
+        raise typer.Exit(int(error.code)) from None
     if as_json:
         print(json.dumps(closed.as_json()))
     else:
@@ -97,7 +99,10 @@ class _Keyboard:
             ready, _, _ = select.select([0], [], [], max(0.0, end - time.monotonic()))
             if not ready:
                 return None
-            came = os.read(0, 4096)
+            try:
+                came = os.read(0, 4096)
+            except OSError:
+                came = b""  # the terminal is gone
             if not came:
                 raise EOFError
             self._held += came
@@ -110,7 +115,6 @@ def _as_json(opened: Opened) -> None:
 
 
 def _brief(opened: Opened) -> None:
-    from loomtriage.contract.causes import BY_ID
     from loomtriage.stages import PATH
     from loomtriage.train.looks import RAW
 
@@ -120,8 +124,7 @@ def _brief(opened: Opened) -> None:
         f"promised  {opened.commit}\n"
         f"source    {opened.source}{start}\n"
         f"look      ?{' ?'.join((*PATH, *RAW))}, or ?METRIC\n"
-        "          (?explain names the cause: a hint; < goes back one question)\n"
-        f"causes    {', '.join(BY_ID)}\n",
+        "          (?explain names the cause: a hint; < goes back one question)\n",
         flush=True,
     )
 
@@ -138,13 +141,10 @@ def _tell(text: str) -> None:
 
 def _reveal(closed: Closed) -> None:
     score, truth = closed.score, closed.truth
-    if score is None:
-        return
     causes = truth.get("causes")
     it_was = " or ".join(map(str, causes)) if isinstance(causes, list) else "?"
     print(printable(f"\nit was    {it_was} ({truth.get('drill') or truth.get('run')})"))
     print(f"promise   kept: SHA-256 of nonce and truth is {closed.opened.commit[:16]}…\n")
     print(printable(score.table().plain()), end="\n\n")
     print(printable(score.timers().plain()), end="\n\n")
-    if closed.debrief is not None:
-        print(f"debrief   {relative(closed.debrief)}")
+    print(f"debrief   {relative(closed.debrief)}")

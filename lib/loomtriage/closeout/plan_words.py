@@ -122,7 +122,7 @@ def _bucket_words(bucket: PlannedBucket, *, is_dated: bool) -> list[str]:
 
 
 def _kind(bucket: PlannedBucket) -> str:
-    return f"{bucket.reason or 'no reason'} {bucket.op} {bucket.entity_type}, {bucket.action}"
+    return f"{bucket.reason or 'no reason'}, {bucket.op} of {bucket.entity_type}, {bucket.action}"
 
 
 def _command(path: str, source: str) -> str:

@@ -13,13 +13,11 @@ from loomtriage.closeout import audit
 from loomtriage.closeout.batches import Warrant, count_as_planned, replay_batch, why_left
 from loomtriage.closeout.plan_file import Plan, PlannedRow
 from loomtriage.closeout.target import Connection
+from loomtriage.closeout.turn import turn
 from loomtriage.closeout.watch import POLL_S, Stop, Watch
 from loomtriage.contract.reasons import stored_reason
-from loomtriage.errors import Exit, Refused
+from loomtriage.errors import Exit
 
-LOCK = ("loomtriage close-out", "replay")
-LOCK_PATIENCE_S = 5.0
-"""The server needs a moment to see that a killed operator is gone."""
 MOST_CANARIES = 20
 """Rows tried as a canary in a bucket whose first rows changed since the plan."""
 BATCHES_OPEN = 20
@@ -115,7 +113,7 @@ def replay(
         Refused: somebody else replays, or the database has no audit table.
     """
     audit.refuse_without_audit(connection)
-    with _Lock(connection):
+    with turn(connection, warrant.who):
         run = _Run(connection, plan, warrant, pace=pace, say=say)
         try:
             try:
@@ -129,32 +127,6 @@ def replay(
             told = " ".join(str(error).split())[:200].rstrip(".")
             run.cut(f"the database: {type(error).__name__}: {told}")
         return run.outcome
-
-
-class _Lock:
-    """One replay at a time, as long as this session lives."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-
-    def __enter__(self) -> None:
-        deadline = time.monotonic() + LOCK_PATIENCE_S
-        while not self._ask("SELECT pg_try_advisory_lock(hashtext(%s), hashtext(%s))"):
-            if time.monotonic() > deadline:
-                raise Refused(
-                    "Somebody else is replaying on this database.",
-                    hint="Wait until that replay has ended.",
-                )
-            time.sleep(POLL_S)
-
-    def __exit__(self, *_error: object) -> None:
-        # Without its session the lock is gone anyway.
-        with suppress(psycopg.Error):
-            self._ask("SELECT pg_advisory_unlock(hashtext(%s), hashtext(%s))")
-
-    def _ask(self, statement: str) -> bool:
-        found = self._connection.execute(statement.encode(), LOCK).fetchone()
-        return bool(found and found[0])
 
 
 class _Run:

@@ -9,12 +9,12 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from loomtriage.contract.catalogue import BY_ID, Threshold
-from loomtriage.contract.reasons import REASONS
+from loomtriage.contract.reasons import REASONS, spellings
 from loomtriage.contract.recordings import BUDGET, LATE, RECORDINGS
 from loomtriage.contract.rules import PRODUCTION, Alert, groups
 
 _REJECTED = "|".join(
-    name for reason in REASONS if reason.status == 429 for name in (reason.name, *reason.also)
+    name for reason in REASONS if reason.status == 429 for name in spellings(reason.name)
 )
 _WHERE = "{{ $labels.projection }} in {{ $labels.env }}"
 _ON = "on (env, projection)"
@@ -223,6 +223,8 @@ ALERTS: tuple[Alert, ...] = (
         panel="Rows produced by the API",
         stage="10-preflight",
         causes=("none",),
+        do="Write something through the API. If it gets in, nobody else was writing, and all is "
+        "well. If it does not, look at the API and at what stands before it.",
         fires_in=(),
         may_fire_in=MappingProxyType({}),
     ),

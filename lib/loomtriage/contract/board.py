@@ -6,24 +6,29 @@ The same list becomes the dashboard, its reference page and its picture.
 from __future__ import annotations
 
 from loomtriage.contract.catalogue import BY_ID
-from loomtriage.contract.panels import Panel, Query, Row
-from loomtriage.contract.recordings import BUDGET, LATE
+from loomtriage.contract.panels import VARIABLES, Panel, Query, Row
+from loomtriage.contract.recordings import BUDGET, LATE, RECORDINGS
 
 _RATE = "[$__rate_interval]"
-_IN_SCOPE = 'env=~"$env", projection=~"$projection"'
-_ENV = 'env=~"$env"'
 
 
 def _legend(*labels: str) -> str:
     return " ".join(f"{{{{{label}}}}}" for label in labels)
 
 
-def _rate(metric: str, *labels: str, scope: str = _IN_SCOPE) -> Query:
-    by = ", ".join(("env", *labels))
-    name = BY_ID[metric].name
-    return Query(
-        expr=f"sum by ({by}) (rate({name}{{{scope}}}{_RATE}))", legend=_legend("env", *labels)
-    )
+def _chosen(*labels: str) -> str:
+    """Matchers for those labels that a reader can choose values of."""
+    return ", ".join(f'{label}=~"${label}"' for label in labels if label in VARIABLES)
+
+
+_ENV, _IN_SCOPE = _chosen("env"), _chosen("env", "projection")
+
+
+def _rate(metric: str, *labels: str) -> Query:
+    """The rate of a counter, narrowed by what it is split by."""
+    labels = ("env", *labels)
+    rate = f"rate({BY_ID[metric].name}{{{_chosen(*labels)}}}{_RATE})"
+    return Query(expr=f"sum by ({', '.join(labels)}) ({rate})", legend=_legend(*labels))
 
 
 def _level(metric: str) -> Query:
@@ -49,30 +54,35 @@ MINIMAL = Row(
     title="Where does it hurt? The five minimal panels",
     panels=(
         Panel(
+            id=1,
             title="Failed attempts by reason",
             unit="ops",
             queries=(_rate("failed", *_POR),),
             says="Attempts that failed, retried or not; a new reason appears, it does not move.",
         ),
         Panel(
+            id=2,
             title="Retries scheduled by reason",
             unit="ops",
             queries=(_rate("retry_scheduled", *_POR),),
             says="Failed attempts that went back to pending: something passing is wrong.",
         ),
         Panel(
+            id=3,
             title="Rows processed",
             unit="ops",
             queries=(_rate("processed", *_PO),),
             says="Rows finished; when it falls and nothing fails, nobody works.",
         ),
         Panel(
+            id=4,
             title="Bulk requests by result",
             unit="reqps",
             queries=(_rate("bulk_requests", "projection", "result"),),
             says="`partial`: items failed inside a request that succeeded; bulk mode only.",
         ),
         Panel(
+            id=5,
             title="Bulk requests that failed, by reason",
             unit="reqps",
             queries=(_rate("bulk_failed_requests", "projection", "reason"),),
@@ -84,12 +94,14 @@ WORK = Row(
     title="What is left behind?",
     panels=(
         Panel(
+            id=6,
             title="Failed for good by reason",
             unit="ops",
             queries=(_rate("terminal_failed", *_POR),),
             says="Rows that nothing brings back but a replay.",
         ),
         Panel(
+            id=7,
             title="Oldest age without dead letters",
             unit="s",
             queries=(_level("oldest_age"),),
@@ -97,18 +109,21 @@ WORK = Row(
             line=BY_ID["oldest_age"].threshold.value if BY_ID["oldest_age"].threshold else None,
         ),
         Panel(
+            id=8,
             title="Rows not yet done",
             unit="short",
             queries=(_level("lag"),),
             says="Pending and claimed rows; dead letters have a panel of their own.",
         ),
         Panel(
+            id=9,
             title="Dead letters",
             unit="short",
             queries=(_level("dead_letter"),),
             says="Rows that failed for good and were not replayed.",
         ),
         Panel(
+            id=10,
             title="Stuck and reclaimed rows",
             unit="short",
             queries=(
@@ -121,12 +136,14 @@ WORK = Row(
             says="Claims that outlived their lease: their owner fell silent.",
         ),
         Panel(
+            id=11,
             title="Rows claimed now",
             unit="short",
             queries=(_level("inflight"),),
             says="Rows in some worker's hands; flat at a high level is a batch that does not end.",
         ),
         Panel(
+            id=12,
             title="Share of time with a late row",
             unit="percentunit",
             queries=(
@@ -141,6 +158,7 @@ WORK = Row(
             is_share=True,
         ),
         Panel(
+            id=13,
             title="Seconds since a row was finished",
             unit="s",
             queries=(
@@ -158,6 +176,7 @@ WHY = Row(
     title="Which dependency?",
     panels=(
         Panel(
+            id=14,
             title="Share of attempts rejected with 429",
             unit="percentunit",
             queries=(
@@ -178,6 +197,7 @@ WHY = Row(
             is_share=True,
         ),
         Panel(
+            id=15,
             title="Contention and owner mismatches",
             unit="ops",
             queries=(
@@ -187,24 +207,28 @@ WHY = Row(
             says="Another session holds the rows, or another worker took them.",
         ),
         Panel(
+            id=16,
             title="Bulk items by result",
             unit="ops",
             queries=(_rate("bulk_items", "projection", "op", "result"),),
             says="What became of the items inside bulk requests; bulk mode only.",
         ),
         Panel(
+            id=17,
             title="Bulk item failures by class",
             unit="ops",
             queries=(_rate("bulk_item_failures", "projection", "op", "failure_class"),),
             says="429 and 5xx are retried, 4xx is final; bulk mode only.",
         ),
         Panel(
+            id=18,
             title="Bulk request duration",
             unit="s",
             queries=(_quantile(0.5), _quantile(0.95), _quantile(0.99)),
             says="Long before it rejects, Elasticsearch slows down; bulk mode only.",
         ),
         Panel(
+            id=19,
             title="Deletes of documents that were gone",
             unit="ops",
             queries=(_rate("idempotent_noop", *_POR),),
@@ -216,12 +240,14 @@ AROUND = Row(
     title="Is there work, and can it be seen?",
     panels=(
         Panel(
+            id=20,
             title="Rows produced by the API",
             unit="ops",
-            queries=(_rate("produced", "event_type", scope=_ENV),),
+            queries=(_rate("produced", "event_type"),),
             says="The work that comes in; without work no other panel means anything.",
         ),
         Panel(
+            id=21,
             title="Targets up",
             unit="bool",
             queries=(
@@ -234,6 +260,7 @@ AROUND = Row(
             says="Whether each process could be scraped.",
         ),
         Panel(
+            id=22,
             title="Coverage: targets that answer",
             unit="percentunit",
             queries=(
@@ -246,12 +273,22 @@ AROUND = Row(
             is_share=True,
         ),
         Panel(
+            id=23,
             title="Trace exports that failed",
             unit="ops",
-            queries=(_rate("trace_export_failures", "job", scope=_ENV),),
+            queries=(_rate("trace_export_failures", "job"),),
             says="Spans are lost: from here on metrics and logs are the main chain.",
         ),
     ),
 )
 ROWS: tuple[Row, ...] = (MINIMAL, WORK, WHY, AROUND)
 PANELS: tuple[Panel, ...] = tuple(panel for row in ROWS for panel in row.panels)
+
+
+def showing(metric: str) -> Panel:
+    """The first panel that draws a metric, itself or as it is recorded, by catalogue id."""
+    name = BY_ID[metric].name
+    recorded = (one.name for one in RECORDINGS if name in one.expr)
+    asked = [f"{one}{{" for one in (name, f"{name}_bucket", *recorded)]
+    drawn = ((one, panel) for one in asked for panel in PANELS)
+    return next(panel for one, panel in drawn if any(one in q.expr for q in panel.queries))

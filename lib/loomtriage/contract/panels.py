@@ -8,6 +8,8 @@ TITLE = "Wordloom • Outbox + ES Bulk"
 FOLDER = "Wordloom"
 PROMETHEUS, JAEGER = "PROMETHEUS", "JAEGER"
 """Uids of the data sources."""
+VARIABLES = ("env", "projection", "op", "reason")
+"""Labels whose values a reader of the dashboard chooses, and a link to it sets."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +25,7 @@ class Panel:
     """One panel.
 
     Attributes:
+        id: its number in links, which outlive what stands before it; never given twice.
         title: what it shows; alerts name their panel by it.
         unit: Grafana's id of the unit.
         queries: what it draws.
@@ -31,6 +34,7 @@ class Panel:
         is_share: whether a value may only lie between 0 and 1.
     """
 
+    id: int
     title: str
     unit: str
     queries: tuple[Query, ...]
@@ -48,7 +52,8 @@ class Row:
 
 
 def concrete(expr: str, *, rate: str = "1m") -> str:
-    """The expression without Grafana's variables: every environment and projection."""
-    for variable, value in (("$__rate_interval", rate), ("$env", ".*"), ("$projection", ".*")):
-        expr = expr.replace(variable, value)
+    """The expression without Grafana's variables: every value of each."""
+    expr = expr.replace("$__rate_interval", rate)
+    for variable in VARIABLES:
+        expr = expr.replace(f"${variable}", ".*")
     return expr

@@ -206,6 +206,14 @@ def canonical(name: str, *, status: int | None = None) -> str:
     return "es_4xx" if sharing else name
 
 
+def spellings(name: str) -> tuple[str, ...]:
+    """Every name under which a counter may carry a reason, the given one first.
+
+    Reasons that only a status tells apart share a name there, since a counter has no status.
+    """
+    return (name, *(BY_NAME[name].also if name in BY_NAME else ()))
+
+
 def is_known(name: str) -> bool:
     """Whether the enum has this canonical name."""
     return name in BY_NAME

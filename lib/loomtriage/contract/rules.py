@@ -59,6 +59,7 @@ class Alert:
         panel: title of the dashboard panel that shows it.
         stage: stage notebook to open first.
         causes: ids of the causes behind it, the likeliest first.
+        do: what to do where no cause of the list says it; empty where they do.
         fires_in: drills in which it must fire.
         may_fire_in: drill -> why it may fire there as well.
     """
@@ -76,6 +77,7 @@ class Alert:
     causes: tuple[str, ...]
     fires_in: tuple[str, ...]
     may_fire_in: Mapping[str, str]
+    do: str = ""
 
     @property
     def page(self) -> str:

@@ -238,8 +238,8 @@ class Noop:
         return self.fault.planned
 
     def witness(self) -> Evidence | None:
-        """The real fault's witness."""
-        return self.fault.witness()
+        """The real fault's witness; None for a placebo, which its control cannot be told from."""
+        return None if isinstance(self.fault, AppliedPlacebo) else self.fault.witness()
 
     def revert(self, undo: Undo) -> None:
         """The real fault's revert, which must be safe."""

@@ -7,6 +7,7 @@ lock knows that nobody else may have one. Then the lab is compared with the jour
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,12 +20,12 @@ from loomtriage.drills.fault import Undo
 from loomtriage.drills.faults import revert_undo, sweep_all
 from loomtriage.drills.journal import Journal, journals, read, sync_folder
 from loomtriage.drills.lock import drill_lock
-from loomtriage.drills.record import Contents, Step
+from loomtriage.drills.record import Contents, Record, Step
 from loomtriage.drills.replay import replay_failed
 from loomtriage.drills.steady import demand_healed, wait_steady
 from loomtriage.errors import Exit, JournalFailed, Refused, SourceUnavailable, TriageError
 from loomtriage.lab import down
-from loomtriage.lab.state import LabState, is_alive, read_state
+from loomtriage.lab.state import LabState, is_alive, read_state, state_file
 from loomtriage.model import Finding, State
 from loomtriage.model.verdict import EXIT_OF_STATE, worst
 
@@ -118,13 +119,27 @@ def _finish(
         lab = _lab_of(first.detail, first.lab_id)
         if lab is None:
             _write(journal, Step.CLOSE, by="recover", lab_gone=True, interrupted=True)
+            _clear_own(home, first)
             return _found(State.OK, f"{path.name}: its lab is gone, and its fault with it.")
         finding = _bring_back(journal, contents, lab, say=say)
         if first.detail.get("owns_lab"):
             say("The lab that was started for this drill is taken down.")
             (take_down or down)(lab.root, say)
         _write(journal, Step.CLOSE, by="recover", state=finding.state.value, interrupted=True)
+        _clear_own(home, first)
         return finding
+
+
+def _clear_own(home: Path, first: Record) -> None:
+    """Remove the folder of a lab that was started for one drill, about 50 MB, once it is down."""
+    root = Path(str(first.detail.get("lab_root", "")))
+    if not first.detail.get("owns_lab") or root.parent != home / "labs":
+        return
+    if state_file(root).exists():
+        lab = read_state(root)
+        if lab.lab_id != first.lab_id or is_alive(lab):
+            return
+    shutil.rmtree(root, ignore_errors=True)
 
 
 def _bring_back(journal: Journal, contents: Contents, lab: LabState, *, say: Say) -> Finding:

@@ -36,12 +36,16 @@ class Signal(StrEnum):
     ROWS = "rows"
 
 
+PLACES = ("graph", "explore", "panel", "search")
+"""Kinds of evidence that are only a place to look: in Prometheus, twice in Grafana, in Jaeger."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
     """A pointer that resolves.
 
     Attributes:
-        kind: `metric_delta`, `trace`, `span`, `log_line`, `row` or `witness`.
+        kind: `metric_delta`, `trace`, `span`, `log_line`, `row` or `witness`, or one of `PLACES`.
         ref: what to look up: a query, a trace id, `sha256:<hex>` of a log line, a row id.
         says: what it shows, one sentence.
         url: where to look, empty when there is no server to ask.

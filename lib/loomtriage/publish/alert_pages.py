@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 
 from loomtriage.contract.alerts import ALERTS
+from loomtriage.contract.board import PANELS
 from loomtriage.contract.causes import BY_ID
 from loomtriage.contract.recordings import RECORDINGS
-from loomtriage.contract.rules import LAB, Alert, dashboard_url, expression, scaled_s
+from loomtriage.contract.rules import DASHBOARD, GRAFANA, LAB, Alert, expression, scaled_s
 from loomtriage.drills.drill import Drill
 
 WRITTEN = "Written by `loomtriage publish` from `lib/loomtriage/contract/`; edits here are lost."
-_NOBODY = "No drill of the book is meant for it; `tests/rules/` proves when it fires."
+_NOBODY = (
+    "No drill of the book is meant for it: a drill always has work. `tests/rules/` proves when it "
+    "fires by promtool alone, `.ci/idle` in a lab that is left without work."
+)
 _INTRO = f"""# Alerts
 
 {WRITTEN}
@@ -70,8 +74,8 @@ $ loomtriage path --source live --alert payload.json
 ```
 
 It ends with a cause and its evidence.
-By hand: `notebooks/{alert.stage}.ipynb`, and the panel *{alert.panel}* of the
-[dashboard]({dashboard_url().partition("?")[0]}).
+By hand: `notebooks/{alert.stage}.ipynb`, and on the dashboard the panel
+[{alert.panel}]({_panel_url(alert)}).
 
 ## Mitigation
 
@@ -104,6 +108,7 @@ def alerts_reference(drills: Mapping[str, Drill]) -> str:
         table(("series", "means"), recorded),
         _MATRIX,
         table(("drill", *(alert.name for alert in ALERTS)), rows),
+        *(f"`{one.name}`: {_NOBODY}" for one in ALERTS if not one.fires_in),
     )
     return "\n\n".join(parts) + "\n"
 
@@ -113,6 +118,11 @@ def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     lines = [head, ["---"] * len(head), *rows]
     cells = ([cell.replace("|", "\\|") for cell in line] for line in lines)
     return "\n".join(f"| {' | '.join(line)} |" for line in cells)
+
+
+def _panel_url(alert: Alert) -> str:
+    (panel,) = (panel for panel in PANELS if panel.title == alert.panel)
+    return f"{GRAFANA}/d/{DASHBOARD}?viewPanel={panel.id}"
 
 
 def _wait(alert: Alert) -> str:
@@ -126,6 +136,8 @@ def _cell(alert: Alert, drill: str) -> str:
 
 
 def _mitigation(alert: Alert) -> str:
+    if alert.do:
+        return alert.do
     causes = [BY_ID[name] for name in alert.causes]
     lines = [f"- **{cause.title}** (`{cause.id}`): {cause.do}" for cause in causes]
     return "\n".join(["The path names the cause; what to do about each:", "", *lines])

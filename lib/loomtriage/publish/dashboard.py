@@ -23,6 +23,8 @@ _PROMETHEUS = dashboard.DataSourceRef(type_val="prometheus", uid=PROMETHEUS)
 _GRAFANA = dashboard.DataSourceRef(type_val="grafana", uid="-- Grafana --")
 _WIDTHS = {1: 24, 2: 12, 3: 8, 4: 6}
 _HEIGHT = 8
+_UNLINKED = 1001
+"""Ids of what no link leads to begin here, beyond those of the contract."""
 _JAEGER = "http://localhost:16686"
 _EXPLORE = quote(
     json.dumps(
@@ -35,6 +37,7 @@ _EXPLORE = quote(
         }
     )
 )
+_ATTEMPTS = '{__name__=~"outbox_(processed|failed)_total", env=~"$env", projection=~"$projection"}'
 _FROM_HERE = f"""**metrics narrow → traces locate → logs prove**
 
 `loomtriage path --source live --env ${{env}} --projection ${{projection}} --last 15m`
@@ -62,6 +65,8 @@ def dashboard_json() -> str:
             # Every projection has a lag; only the search projection has bulk requests.
             _variable("projection", 'label_values(outbox_lag_events{env=~"$env"}, projection)')
         )
+        .with_variable(_variable("op", f"label_values({_ATTEMPTS}, op)"))
+        .with_variable(_variable("reason", f"label_values({_ATTEMPTS}, reason)"))
         .annotation(_builtin())
         .annotation(_firing())
         .annotation(_drills())
@@ -71,15 +76,15 @@ def dashboard_json() -> str:
         .link(_link("Alertmanager", "http://localhost:9093"))
         .link(_link("Jaeger", _JAEGER))
     )
-    ids = count(1)
+    ids = count(_UNLINKED)
     for row in ROWS:
         board.with_row(grafana.Row(row.title).id(next(ids)))
         panels: list[timeseries.Panel | text.Panel] = [_panel(one) for one in row.panels]
         in_line = 3 if len(panels) in (3, 5, 6) else 4
         if row is ROWS[0]:
-            panels.append(_text())
+            panels.append(_text().id(next(ids)))
         for panel in panels:
-            board.with_panel(panel.id(next(ids)).span(_WIDTHS[in_line]).height(_HEIGHT))
+            board.with_panel(panel.span(_WIDTHS[in_line]).height(_HEIGHT))
     return (
         json.dumps(board.build(), cls=JSONEncoder, indent=1, sort_keys=True, ensure_ascii=False)
         + "\n"
@@ -89,6 +94,7 @@ def dashboard_json() -> str:
 def _panel(one: Panel) -> timeseries.Panel:
     panel = (
         timeseries.Panel()
+        .id(one.id)
         .title(one.title)
         .description(one.says)
         .datasource(_PROMETHEUS)

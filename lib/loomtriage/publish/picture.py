@@ -24,14 +24,25 @@ _STEP_S = 1.0
 _RATE = "5s"
 """In the lab Prometheus scrapes twice a second."""
 _ACROSS = 3
-_LABELS = 6
+_LABELS = 4
+_SHADES = ("orange", "red")
+_UNITS: Mapping[str, str] = {
+    "ops": "a second",
+    "reqps": "requests a second",
+    "s": "seconds",
+    "percentunit": "share",
+    "bool": "1 is up",
+    "short": "rows",
+}
 _WORDS: Mapping[str, str] = {
     "search_index_to_elastic": "search",
     "chronicle_events_to_entries": "chronicle",
 }
 
 
-def draw(url: str, *, last_s: float, out: Path) -> tuple[int, tuple[str, ...]]:
+def draw(
+    url: str, *, last_s: float, marks: Mapping[str, Window], out: Path
+) -> tuple[int, tuple[str, ...]]:
     """Draw every panel over the last seconds of a Prometheus into a PNG.
 
     Returns the number of series, and the panels that have none.
@@ -39,6 +50,7 @@ def draw(url: str, *, last_s: float, out: Path) -> tuple[int, tuple[str, ...]]:
     Args:
         url: of a Prometheus on this machine.
         last_s: length of the window that ends now.
+        marks: what stood meanwhile, by name; the first two are shaded in every panel.
         out: file to write.
 
     Raises:
@@ -57,33 +69,50 @@ def draw(url: str, *, last_s: float, out: Path) -> tuple[int, tuple[str, ...]]:
         panel.title: _draw(place, panel, url=url, window=window)
         for place, panel in zip(axes.flat, panels, strict=False)
     }
+    for place in axes.flat[: len(panels)]:
+        _shade(place, marks, window=window)
     for place in axes.flat[len(panels) :]:
         place.set_visible(False)
-    figure.suptitle(f"{TITLE}, seconds of a window in the lab", fontsize=14)
+    stood = "".join(f"; {color}: {name}" for color, name in zip(_SHADES, marks, strict=False))
+    figure.suptitle(f"{TITLE}: {last_s:.0f} seconds of a lab{stood}", fontsize=13)
     figure.tight_layout(rect=(0, 0, 1, 0.985))
-    figure.savefig(out, dpi=70)
+    figure.savefig(out, dpi=80)
     plt.close(figure)
     return sum(drawn.values()), tuple(title for title, count in drawn.items() if not count)
 
 
 def _draw(place: Axes, panel: Panel, *, url: str, window: Window) -> int:
-    count = 0
+    count = named = 0
+    start = window.start.timestamp()
     for query in panel.queries:
         for labels, points in _ask(url, query, window):
-            start = window.start.timestamp()
-            seconds = [at - start for at, _ in points]
-            label = _named(query, labels) if count < _LABELS else None
-            place.plot(seconds, [value for _, value in points], linewidth=1.2, label=label)
-            count += 1
-    place.set_title(f"{panel.title} [{panel.unit}]", fontsize=9, loc="left")
-    place.set_ylim(bottom=0)
-    place.tick_params(labelsize=7)
+            seconds, values = [at - start for at, _ in points], [value for _, value in points]
+            says = any(value > 0 for value in values) and named < _LABELS
+            named, count = named + says, count + 1
+            label = _named(query, labels) if says else None
+            place.plot(seconds, values, linewidth=1.4, label=label)
+    unit = _UNITS.get(panel.unit, panel.unit)
+    place.set_title(f"{panel.title} [{unit}]", fontsize=10, loc="left")
+    place.tick_params(labelsize=8)
     place.grid(alpha=0.3)
-    if panel.line is not None:
+    if named:
+        # Head room, so that names do not lie upon what they name.
+        place.set_ylim(0, place.get_ylim()[1] * (1.1 + 0.16 * named))
+        place.legend(fontsize=8, loc="upper left", framealpha=0.6, borderpad=0.2)
+    else:
+        place.set_ylim(0, 1)
+        place.text(0.02, 0.85, "nothing throughout", fontsize=8, transform=place.transAxes)
+    if panel.line is not None:  # last: a line far above must not flatten what is drawn
         place.axhline(panel.line, color="tab:red", linestyle="--", linewidth=0.8)
-    if count:
-        place.legend(fontsize=6, loc="upper left", framealpha=0.6)
     return count
+
+
+def _shade(place: Axes, marks: Mapping[str, Window], *, window: Window) -> None:
+    start = window.start.timestamp()
+    for color, stood in zip(_SHADES, marks.values(), strict=False):
+        ends = (stood.start.timestamp() - start, stood.end.timestamp() - start)
+        place.axvspan(*ends, color=f"tab:{color}", alpha=0.12, linewidth=0)
+    place.set_xlim(0, window.seconds)
 
 
 def _ask(
@@ -111,6 +140,6 @@ def _ask(
 def _named(query: Query, labels: Mapping[str, object]) -> str:
     text = query.legend
     for key in (*labels, "env", "projection", "op", "reason", "result"):
-        value = str(labels.get(key, ""))
+        value = str(labels.get(key, "")) if key != "env" else ""  # a lab has but one
         text = text.replace(f"{{{{{key}}}}}", _WORDS.get(value, value))
     return " ".join(text.split())

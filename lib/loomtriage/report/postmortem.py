@@ -6,6 +6,7 @@ do, what is open, what was missing. What no machine can know is left empty and s
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
@@ -16,6 +17,7 @@ from loomtriage.report.page import CSP, environment, picture
 from loomtriage.report.tables import Table
 from loomtriage.report.text import text
 
+_WORDS = re.compile(r"\w+")
 TO_FILL = "To be filled by a person."
 PEOPLE: tuple[tuple[str, str], ...] = (
     ("Authors and people involved", "Who wrote this, who was on call, who helped."),
@@ -128,6 +130,16 @@ class Postmortem:
         return frozenset(filter(None, (links.origin(str(value)) for _, value in self.sources)))
 
     @property
+    def caveats(self) -> tuple[str, ...]:
+        """Stated limits, without those that what was missing says already."""
+        gaps = [_letters(gap.why) for gap in self.strip.gaps]
+        return tuple(
+            caveat
+            for caveat in self.story.caveats
+            if not any(_letters(text(caveat)) in gap for gap in gaps)
+        )
+
+    @property
     def generated(self) -> str:
         """When the report was made, for reading."""
         return f"{self.generated_at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
@@ -158,6 +170,7 @@ def html(report: Postmortem) -> str:
             generated=report.generated,
             strip=report.strip,
             story=report.story,
+            caveats=report.caveats,
             timeline=timeline(report),
             pictures=tuple(picture(chart) for chart in report.charts),
             cause=cause_words(report.strip),
@@ -170,6 +183,11 @@ def html(report: Postmortem) -> str:
             ],
         )
     )
+
+
+def _letters(sentence: str) -> str:
+    """A sentence as far as its words go, to find it in another."""
+    return " ".join(_WORDS.findall(sentence))
 
 
 def cause_words(read: strip.Strip) -> str:

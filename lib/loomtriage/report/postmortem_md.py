@@ -12,7 +12,7 @@ from loomtriage.report.postmortem import (
     rows_table,
     timeline,
 )
-from loomtriage.report.summary import commands, linked, word
+from loomtriage.report.summary import commands, linked, places, word
 from loomtriage.report.text import md, md_code
 
 MAX_ROWS = 30
@@ -63,7 +63,7 @@ def _what(report: Postmortem) -> Iterator[str]:
     head = (
         "| time (UTC) | source | what | ask again with | where |\n| --- | --- | --- | --- | --- |"
     )
-    yield "\n".join((head, *rows)) if rows else "No signal saw anything happen."
+    yield "\n".join((head, *rows)) if rows else "No moment stands out."
 
 
 def _how_known(report: Postmortem) -> Iterator[str]:
@@ -71,7 +71,7 @@ def _how_known(report: Postmortem) -> Iterator[str]:
     strip = report.strip
     rows = [
         f"| {md(e.kind)} | {md_code(e.ref, in_table=True)} | {md(e.says)} "
-        f"| {linked(e.url, e.where) or 'run folder'} |"
+        f"| {places(e, otherwise='run folder')} |"
         for e in strip.evidence[:MAX_ROWS]
     ]
     head = "| kind | reference | says | where |\n| --- | --- | --- | --- |"
@@ -113,7 +113,7 @@ def _after(report: Postmortem) -> Iterator[str]:
         yield table.markdown(MAX_ROWS)
     yield "## What was missing"
     gaps = [f"- **{md(gap.signal)}** {md(gap.why)} {md(gap.hint)}" for gap in strip.gaps]
-    gaps += [f"- {md(caveat)}" for caveat in story.caveats]
+    gaps += [f"- {md(caveat)}" for caveat in report.caveats]
     yield "\n".join(gaps) or "No stage named anything missing."
     cover = ", ".join(f"{md(edge)} {md(said)}" for edge, said in strip.coverage)
     yield f"Coverage: {cover}" if cover else ""

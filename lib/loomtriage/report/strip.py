@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from loomtriage.contract.causes import BY_ID
 from loomtriage.model import Finding, State
+from loomtriage.model.finding import PLACES
 from loomtriage.report import links, loose
 from loomtriage.report.text import text
 
 SCOPE_KEYS = ("env", "projection", "op", "reason", "result")
+_ALONGSIDE = frozenset(PLACES) - {"graph"}
+"""Places that lead to what the evidence before them shows; a graph shows something of its own."""
 WOULD_HELP = ("hint", "appears", "would_appear", "appear", "fix", "do")
 
 
@@ -34,7 +37,10 @@ class Gap:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pointer:
-    """One piece of evidence; `url` is empty unless it may be a link, `where` is its text."""
+    """One piece of evidence; `url` is empty unless it may be a link, `where` is its text.
+
+    `places` are more links to the same thing: the word to show, and the address.
+    """
 
     kind: str
     short: str
@@ -42,6 +48,7 @@ class Pointer:
     says: str
     url: str
     where: str
+    places: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +94,10 @@ def read(verdict: Mapping[str, object], origins: Iterable[str] = ()) -> Strip:
         verdict: what goes to `verdict.json`.
         origins: origins of the configured sources, which may be linked to.
     """
-    cause = BY_ID.get(str(verdict.get("cause", "")))
+    # Stages that look for no cause ask for nothing: they have none to miss.
+    is_aside = verdict.get("actions") == [] and verdict.get("cause") == "unknown"
+    named = {} if is_aside else verdict
+    cause = BY_ID.get(str(named.get("cause", "")))
     step = loose.mapping(verdict.get("step"))
     scope = loose.mapping(verdict.get("scope"))
     places = frozenset(origins)
@@ -95,11 +105,11 @@ def read(verdict: Mapping[str, object], origins: Iterable[str] = ()) -> Strip:
     return Strip(
         state=loose.state(verdict.get("state")),
         headline=text(verdict.get("headline"), limit=400) or "No headline.",
-        cause=text(verdict.get("cause"), limit=60),
+        cause=text(named.get("cause"), limit=60),
         cause_title=cause.title if cause else "",
         also=tuple(text(entry, limit=60) for entry in loose.items(verdict.get("also"), limit=10)),
-        confidence=loose.share(verdict.get("confidence")),
-        abstained=_abstained(verdict),
+        confidence=loose.share(named.get("confidence")),
+        abstained=_abstained(named),
         scope=tuple((key, loose.word(scope, key)) for key in SCOPE_KEYS if loose.word(scope, key)),
         step=" › ".join(
             loose.word(step, k) for k in ("service", "operation") if loose.word(step, k)
@@ -108,8 +118,8 @@ def read(verdict: Mapping[str, object], origins: Iterable[str] = ()) -> Strip:
         baseline=loose.window(verdict.get("baseline")),
         advice=cause.do if cause and all(entry.says != cause.do for entry in doing) else "",
         doing=doing,
-        gaps=tuple(_gap(entry) for entry in loose.items(verdict.get("missing"))),
-        evidence=tuple(pointer(entry, places) for entry in loose.maps(verdict.get("evidence"))),
+        gaps=_gaps(loose.items(verdict.get("missing"))),
+        evidence=_pointers(loose.maps(verdict.get("evidence")), places),
         hidden=loose.beyond(verdict.get("evidence")),
         coverage=tuple(_coverage(verdict.get("coverage"))),
     )
@@ -117,9 +127,8 @@ def read(verdict: Mapping[str, object], origins: Iterable[str] = ()) -> Strip:
 
 def row(finding: Finding) -> Row:
     """One finding for the table of its stage."""
-    refs = (
-        f"{evidence.kind.replace('_', ' ')}: {evidence.ref}" for evidence in finding.evidence[:3]
-    )
+    proofs = [one for one in finding.evidence if one.kind not in _ALONGSIDE]
+    refs = (f"{one.kind.replace('_', ' ')}: {one.ref}" for one in proofs[:3])
     return Row(
         state=finding.state,
         check=text(finding.check, limit=80),
@@ -163,6 +172,21 @@ def pointer(entry: Mapping[str, object], origins: frozenset[str]) -> Pointer:
     )
 
 
+def _pointers(
+    entries: Iterable[Mapping[str, object]], origins: frozenset[str]
+) -> tuple[Pointer, ...]:
+    """Evidence; what is only another place to see the same thing joins what stands before it."""
+    found: list[Pointer] = []
+    for entry in entries:
+        one = pointer(entry, origins)
+        if one.kind in _ALONGSIDE and one.url and found:
+            last = found[-1]
+            found[-1] = replace(last, places=(*last.places, (one.kind, one.url)))
+        else:
+            found.append(one)
+    return tuple(found)
+
+
 def _abstained(verdict: Mapping[str, object]) -> str:
     value = verdict.get("abstained")
     if isinstance(value, Mapping):
@@ -180,12 +204,28 @@ def _doing(entry: Mapping[str, object]) -> Doing:
     )
 
 
+def _gaps(entries: Iterable[object]) -> tuple[Gap, ...]:
+    """What was missing, each thing once: where one stage says more of it than another, as it does.
+
+    Several stages ask the same signal.
+    """
+    told = tuple(dict.fromkeys(map(_gap, entries)))
+    longer = {(more.signal, gap.why) for gap in told for more in told if _is_more(more, gap)}
+    return tuple(gap for gap in told if (gap.signal, gap.why) not in longer)
+
+
+def _is_more(more: Gap, gap: Gap) -> bool:
+    return more.signal == gap.signal and more.why != gap.why and more.why.startswith(gap.why)
+
+
 def _gap(entry: object) -> Gap:
     if not isinstance(entry, Mapping):
         return Gap(signal=text(entry), why="", hint="")
+    why = loose.word(entry, "why")
     return Gap(
         signal=loose.word(entry, "signal"),
-        why=loose.word(entry, "why").replace("_", " "),
+        # One word is a name of the house (not_configured); in a sentence it may be a variable.
+        why=why if " " in why else why.replace("_", " "),
         hint=loose.word(entry, *WOULD_HELP),
     )
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from loomtriage.model import State
 from loomtriage.report.exam import Exam
-from loomtriage.report.strip import Row, Strip
+from loomtriage.report.strip import Pointer, Row, Strip
 from loomtriage.report.tables import Table
 from loomtriage.report.text import md, md_code
 
@@ -88,16 +88,19 @@ def _evidence(strip: Strip) -> Iterator[str]:
     if strip.evidence:
         yield "## Evidence"
         shown = strip.evidence[: 2 * MAX_ROWS]
-        cells = (
-            (md(e.kind), md_code(e.ref, in_table=True), md(e.says), linked(e.url, e.where))
-            for e in shown
-        )
+        cells = ((md(e.kind), md_code(e.ref, in_table=True), md(e.says), places(e)) for e in shown)
         rows = (f"| {' | '.join(row)} |" for row in cells)
         yield "\n".join(("| kind | reference | says | where |", "| --- | --- | --- | --- |", *rows))
         hidden = strip.hidden + len(strip.evidence) - len(shown)
         yield f"{hidden} more pieces of evidence are in verdict.json." if hidden else ""
     if strip.coverage:
         yield "Coverage: " + ", ".join(f"{md(edge)} {md(said)}" for edge, said in strip.coverage)
+
+
+def places(one: Pointer, *, otherwise: str = "") -> str:
+    """Where a piece of evidence can be seen: its own link, and the others beside it."""
+    first = linked(one.url, one.where) or otherwise
+    return " · ".join(filter(None, (first, *(linked(url, word) for word, url in one.places))))
 
 
 def linked(url: str, where: str) -> str:

@@ -38,6 +38,9 @@ class Diff:
     Attributes:
         before, after: ids of the runs.
         windows: what each looked at, ISO 8601 UTC.
+        baselines: what each took for usual, ISO 8601 UTC; empty where it had nothing.
+        is_after: whether the second run's baseline begins after the first one's window did, so
+            that trouble may be what it takes for usual.
         verdict: head, scope and step, only what differs.
         findings: state of each check that differs, with its sentence.
         figures: numbers of the headline checks of both, also those that are equal.
@@ -47,6 +50,8 @@ class Diff:
     before: str
     after: str
     windows: tuple[str, str]
+    baselines: tuple[str, str]
+    is_after: bool
     verdict: tuple[Change, ...]
     findings: tuple[Change, ...]
     figures: tuple[Change, ...]
@@ -84,14 +89,19 @@ def diff(before: Path, after: Path) -> Diff:
     """
     first, second = _verdict(before), _verdict(after)
     ours, theirs = _findings(first), _findings(second)
+    one, two = read_manifest(before), read_manifest(after)
+    usual = two.baseline_value
+    is_after = usual is not None and usual.start > one.window_value.start
     return Diff(
-        before=read_manifest(before).id,
-        after=read_manifest(after).id,
-        windows=(_window(first), _window(second)),
+        before=one.id,
+        after=two.id,
+        windows=(_bounds(one.window), _bounds(two.window)),
+        baselines=(_bounds(one.baseline), _bounds(two.baseline)),
+        is_after=is_after,
         verdict=tuple(_differing(_head(first), _head(second))),
         findings=tuple(_changed(ours, theirs)),
         figures=(*_failing(before, after), *_figures(ours, theirs)),
-        says=_sentence(first, second),
+        says=_sentence(first, second, is_after=is_after),
     )
 
 
@@ -167,7 +177,7 @@ def _figures(
             yield Change(what=check, before=before, after=after)
 
 
-def _sentence(first: Mapping[str, object], second: Mapping[str, object]) -> str:
+def _sentence(first: Mapping[str, object], second: Mapping[str, object], *, is_after: bool) -> str:
     before, after = (str(v.get("cause", "unknown")) for v in (first, second))
     state = loose.state(second.get("state"))
     if state in (State.NO_DATA, State.ERROR):
@@ -175,7 +185,8 @@ def _sentence(first: Mapping[str, object], second: Mapping[str, object]) -> str:
     if before == after:
         return f"Both runs say {after}." if after != "none" else "No fault in either run."
     if after == "none":
-        return f"It was {before}; the second run finds no fault."
+        by = ", judged by the time just before it" if is_after else ""
+        return f"It was {before}; the second run finds no fault{by}."
     return f"It was {before}; now it is {after}."
 
 
@@ -189,9 +200,8 @@ def _number(finding: Mapping[str, object]) -> str:
     return f"{value} (n {n})" if value and n else value
 
 
-def _window(verdict: Mapping[str, object]) -> str:
-    bounds = loose.mapping(verdict.get("window"))
-    return f"{loose.word(bounds, 'start')} to {loose.word(bounds, 'end')}"
+def _bounds(window: Mapping[str, object] | None) -> str:
+    return f"{loose.word(window, 'start')} to {loose.word(window, 'end')}" if window else ""
 
 
 def _shown(value: object) -> str:

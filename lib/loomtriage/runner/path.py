@@ -147,6 +147,7 @@ def read_section(
             title=raw["title"],
             alt=raw["alt"],
             png=_png(folder, raw["png"]),
+            note=raw.get("note", ""),  # results of earlier versions have none
         )
         for raw in content["charts"]
     )

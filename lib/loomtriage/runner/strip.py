@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from loomtriage.model.finding import PLACES
+
 LABEL = "{:<10}{}"
+SHOWN = 5
 
 
 def strip(verdict: Mapping[str, object], *, drill: Mapping[str, object] | None = None) -> str:
@@ -37,10 +40,8 @@ def _triage(verdict: Mapping[str, object]) -> list[str]:
         ("window", _window(verdict.get("window"))),
         ("coverage", _coverage(verdict.get("coverage"))),
     ]
-    parts += [
-        ("evidence", f"{e['kind']} {_short(e['ref'])}: {e['says']}")
-        for e in _items(verdict, "evidence")[:5]
-    ]
+    proofs = [e for e in _items(verdict, "evidence") if e["kind"] not in PLACES]
+    parts += [("evidence", f"{e['kind']} {_short(e['ref'])}: {e['says']}") for e in proofs[:SHOWN]]
     missing = dict.fromkeys(str(m["why"])[:240] for m in _items(verdict, "missing"))
     parts += [("missing", why) for why in missing]
     parts += [("do", str(a["says"])) for a in _items(verdict, "actions")[:1]]

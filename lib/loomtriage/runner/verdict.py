@@ -9,7 +9,7 @@ from pathlib import Path
 from loomtriage.case import Case
 from loomtriage.contract.causes import BY_ID
 from loomtriage.handover import before, read_handover
-from loomtriage.model import Finding, State, worst
+from loomtriage.model import Evidence, Finding, State, worst
 from loomtriage.report.page import Section
 from loomtriage.stages import ASIDE
 
@@ -41,11 +41,7 @@ def build_verdict(case: Case, folder: Path, sections: tuple[Section, ...]) -> di
         "scope": scope,
         "step": left.get("step") or {},
         "findings": [_finding(finding) for finding in findings],
-        "evidence": [
-            {"kind": e.kind, "ref": e.ref, "says": e.says, "url": e.url}
-            for finding in findings
-            for e in finding.evidence
-        ],
+        "evidence": _evidence(findings),
         "coverage": coverage,
         "missing": _missing(findings),
         "actions": [] if _is_aside(sections) else [*_actions(cause), *_close_out(left)],
@@ -88,6 +84,15 @@ def _finding(finding: Finding) -> dict[str, object]:
         "n": finding.n,
         "scope": finding.scope.as_json(),
     }
+
+
+def _evidence(findings: list[Finding]) -> list[dict[str, str]]:
+    """All that the findings point at, each thing once, by the first who did."""
+    once: dict[tuple[str, str], Evidence] = {}
+    for finding in findings:
+        for item in finding.evidence:
+            once.setdefault((item.kind, item.ref), item)
+    return [{"kind": e.kind, "ref": e.ref, "says": e.says, "url": e.url} for e in once.values()]
 
 
 def _missing(findings: list[Finding]) -> list[dict[str, str]]:

@@ -11,6 +11,7 @@ from loomtriage.sources.tape import Unreadable
 _MARKS = re.compile(r'["\\{}\[\]]')
 _OPENING = "{["
 _CLOSING = "}]"
+_PIECE = 4096
 
 
 class Brackets:
@@ -53,11 +54,14 @@ def is_open(text: str) -> bool:
     return not Brackets().feed(text)
 
 
-def depth(text: str) -> int:
-    """How deeply the text nests."""
+def is_deeper(text: str, limit: int) -> bool:
+    """Whether the text nests deeper than `limit`; nothing behind the first such place is read."""
     brackets = Brackets()
-    brackets.feed(text)
-    return brackets.deepest
+    for at in range(0, len(text), _PIECE):
+        brackets.feed(text[at : at + _PIECE])
+        if brackets.deepest > limit:
+            return True
+    return False
 
 
 def read_json(body: bytes) -> object:

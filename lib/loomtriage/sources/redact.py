@@ -120,7 +120,7 @@ RULES: tuple[_Rule, ...] = (
         rf"\1{HIDDEN}",
     ),
 )
-_NEAR = frozenset(rule.near for rule in RULES)
+_NEAR = [(word, near) for near in {rule.near for rule in RULES} for word in near]
 PASSES = 8
 """One rule may uncover work for another; text of real programs is settled after the first."""
 
@@ -129,7 +129,7 @@ def redact(text: str) -> str:
     """The text without passwords, tokens and URL userinfo; applying it twice changes nothing."""
     for _ in range(PASSES):
         before, lowered = text, _lowered(text)
-        near = {words for words in _NEAR if any(word in lowered for word in words)}
+        near = {words for word, words in _NEAR if word in lowered}
         for rule in RULES:
             if rule.near not in near:
                 continue

@@ -51,7 +51,7 @@ def _finding(case: Case, one: Judged) -> Finding:
         Offer.NOTHING: "Not offered for replay.",
     }[chosen.offer]
     says = (
-        f"{bucket.n} failed rows: {like.reason or 'no reason'}, {like.op} {like.entity_type}. "
+        f"{_failed(bucket.n)}: {like.reason or 'no reason'}, {like.op} of {like.entity_type}. "
         f"{chosen.action}: {chosen.why} First: {chosen.first} {offer}"
     )
     evidence = [
@@ -61,10 +61,10 @@ def _finding(case: Case, one: Judged) -> Finding:
     if one.trace_id:
         url = trace_url(case, one.trace_id)
         evidence.append(
-            Evidence(kind="trace", ref=one.trace_id, says="a request of the bucket", url=url)
+            Evidence(kind="trace", ref=one.trace_id, says="a request of these rows", url=url)
         )
     if one.line:
-        evidence.append(Evidence(kind="log_line", ref=one.line, says="a line of the bucket"))
+        evidence.append(Evidence(kind="log_line", ref=one.line, says="a line of these rows"))
     return Finding(
         check=f"close.bucket.{one.projection}.{bucket.number}",
         state=State.BAD if one.in_window else State.WARN,
@@ -79,24 +79,26 @@ def _finding(case: Case, one: Judged) -> Finding:
 
 def _headline(judged: list[Judged]) -> str:
     first = judged[0]
-    total = sum(one.bucket.n for one in judged)
-    rows = "1 failed row" if total == 1 else f"{total} failed rows"
+    total = _failed(sum(one.bucket.n for one in judged))
     buckets = "1 bucket" if len(judged) == 1 else f"{len(judged)} buckets"
-    return (
-        f"{rows} in {buckets}; the largest: {first.bucket.likeness.reason or 'no reason'}, "
-        f"{first.strategy.action}."
-    )
+    reason = first.bucket.likeness.reason or "no reason"
+    return f"{total} in {buckets}; the largest: {reason}, {first.strategy.action}."
+
+
+def _failed(n: int) -> str:
+    return "1 failed row" if n == 1 else f"{n} failed rows"
 
 
 def _action(case: Case, one: Judged) -> dict[str, str]:
     """The close-out action of a bucket, and the command that comes next."""
     like = one.bucket.likeness
-    source = case.source if case.source.startswith("lab") and "labs:" not in case.source else "live"
+    # A recording cannot be closed out; the system that it was made of is.
+    source = case.source if case.source.partition(":")[0] == "lab" else "live"
     command = (
         f"loomtriage close-out plan --source {source} --projection {one.projection}"
         f" --reason {like.reason}"
     )
-    says = f"{one.bucket.n} failed rows ({like.reason}, {like.op} {like.entity_type}): "
+    says = f"{_failed(one.bucket.n)} ({like.reason}, {like.op} of {like.entity_type}): "
     offered = one.strategy.offer is not Offer.NOTHING
     return {
         "kind": str(one.strategy.action),

@@ -23,7 +23,7 @@ def buckets_table(judged: Sequence[Judged]) -> Table:
             f"{one.bucket.n}",
             one.bucket.likeness.reason or "none stored",
             one.bucket.likeness.template[:120],
-            f"{one.bucket.likeness.op} {one.bucket.likeness.entity_type}",
+            f"{one.bucket.likeness.op} of {one.bucket.likeness.entity_type}",
             f"{_seen(one)}{iso(one.bucket.first)} to {iso(one.bucket.last)}",
             f"{one.bucket.likeness.replays}",
             str(one.strategy.action),

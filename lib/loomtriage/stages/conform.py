@@ -21,6 +21,7 @@ from loomtriage.analysis.conformance.metrics import (
     reasons_on_series,
     work_answers,
 )
+from loomtriage.analysis.conformance.per_metric import MetricSeen, each_metric
 from loomtriage.analysis.conformance.spans import reasons_on_spans, span_answers
 from loomtriage.analysis.counters.increases import Increases, measure
 from loomtriage.case import Case
@@ -28,7 +29,12 @@ from loomtriage.contract.catalogue import METRICS, MetricType
 from loomtriage.contract.demands import BY_ID
 from loomtriage.model import Finding, Frame, Signal, State, judge
 from loomtriage.sources.question import Question
-from loomtriage.stages.conform_show import demands_table, gaps_table, keys_table
+from loomtriage.stages.conform_show import (
+    demands_table,
+    gaps_table,
+    keys_table,
+    metrics_table,
+)
 from loomtriage.stages.result import (
     StageResult,
     caveats_of,
@@ -75,7 +81,12 @@ def conform(case: Case) -> StageResult:
     result = StageResult(
         stage="conform",
         verdict=judge(findings, headline=_headline(findings, gaps=gaps, judged=judged)),
-        tables=(demands_table(answers), gaps_table(answers), keys_table(keys)),
+        tables=(
+            demands_table(answers),
+            gaps_table(answers),
+            metrics_table(_metrics(seen)),
+            keys_table(keys),
+        ),
         caveats=(
             *case.evidence.caveats,
             *caveats_of(seen.metrics, seen.spans, seen.lines),
@@ -143,6 +154,10 @@ def _keys(seen: Seen) -> tuple[KeyValues, ...]:
     return key_values(seen.metrics.data, seen.spans.data, seen.lines.data, inferred=seen.inferred)
 
 
+def _metrics(seen: Seen) -> tuple[MetricSeen, ...]:
+    return each_metric(seen.metrics.data, asked=seen.asked, inferred=seen.inferred)
+
+
 def _judged(check: Check, answers: list[Answer]) -> tuple[Finding, ...]:
     found = check()
     answers += found
@@ -177,7 +192,8 @@ def _headline(findings: list[Finding], *, gaps: int, judged: int) -> str:
     failing = sum(f.state in (State.WARN, State.BAD) for f in findings)
     if not failing:
         return f"The system obeys the contract: {judged} demands, no gap.{tail}"
-    return f"{failing} of {judged} demands are not met, {gaps} gaps.{tail}"
+    verb, gap = "is" if failing == 1 else "are", "gap" if gaps == 1 else "gaps"
+    return f"{failing} of {judged} demands {verb} not met, {gaps} {gap}.{tail}"
 
 
 def _env_is_inferred(case: Case) -> bool:

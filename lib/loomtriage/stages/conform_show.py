@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from loomtriage.analysis.conformance.gaps import Answer
 from loomtriage.analysis.conformance.keys import KeyValues
-from loomtriage.contract.demands import BY_ID
+from loomtriage.analysis.conformance.per_metric import MetricSeen
+from loomtriage.contract.demands import BY_ID, LOST_WITHOUT, MAX_SERIES
 from loomtriage.report.tables import Table
 
 VALUES_SHOWN = 6
@@ -30,6 +31,31 @@ def demands_table(answers: Sequence[Answer]) -> Table:
         title="What the contract demands",
         columns=("demand", "must hold", "holds", "gaps", "n", "measured"),
         rows=rows,
+    )
+
+
+def metrics_table(metrics: Sequence[MetricSeen]) -> Table:
+    """One row for each metric of the catalogue: is it there, and what is wrong with it?"""
+    rows = tuple(
+        (
+            one.metric.name,
+            str(one.state),
+            _seen(one),
+            _labels(one),
+            "" if one.absent else f"{one.most}",
+            "" if one.absent else f"{one.targets}",
+            "" if one.resets is None else f"{one.resets}",
+            _lost(one),
+        )
+        for one in metrics
+    )
+    return Table(
+        id="metrics",
+        title="Every metric of the catalogue",
+        columns=("metric", "state", "seen", "labels", "series", "targets", "resets", "note"),
+        rows=rows,
+        note=f"Series: on the target that has most, buckets once; {MAX_SERIES.value:.0f} are "
+        "allowed. Resets: how often a counter fell in baseline and window; a gauge may.",
     )
 
 
@@ -68,3 +94,29 @@ def _values(told: frozenset[str] | None) -> str:
     shown = sorted(told)[:VALUES_SHOWN]
     more = f" and {len(told) - VALUES_SHOWN} more" if len(told) > VALUES_SHOWN else ""
     return ", ".join(shown) + more or "absent"
+
+
+def _seen(one: MetricSeen) -> str:
+    if not one.is_asked:
+        return "not asked"
+    return "absent" if one.absent else "present"
+
+
+def _labels(one: MetricSeen) -> str:
+    if one.absent:
+        return ""
+    told = (
+        ("missing", one.missing),
+        ("unexpected", one.unexpected),
+        ("holds ids", one.ids),
+        ("too many values", tuple(f"{label} ({count})" for label, count in one.crowded)),
+    )
+    return "; ".join(f"{what}: {', '.join(names)}" for what, names in told if names) or "as agreed"
+
+
+def _lost(one: MetricSeen) -> str:
+    """Why it is absent, and what nobody sees then."""
+    if not one.absent:
+        return ""
+    lost = LOST_WITHOUT.get(one.metric.id, "")
+    return f"{one.absent}; without it {lost}" if lost else one.absent

@@ -28,6 +28,7 @@ from loomtriage.stages.explain_show import (
 )
 from loomtriage.stages.explaining import facts_of, joined, pull
 from loomtriage.stages.legs import leg_findings, legs_of
+from loomtriage.stages.links import trace_url
 from loomtriage.stages.narrowing import Narrowing
 from loomtriage.stages.result import (
     StageResult,
@@ -211,6 +212,7 @@ def _lines(case: Case, lines: Frame, picked: list[pd.Series], *, named: bool) ->
             says=f"{row['file']}:{row['line']} {row['level']} {row['event'] or row['message']}"[
                 :300
             ],
+            url=trace_url(case, row["trace_id"]) if row["trace_id"] else "",
         )
         for row in picked
     )

@@ -8,7 +8,7 @@ import pandas as pd
 
 from loomtriage.case import Case
 from loomtriage.contract.causes import BY_ID
-from loomtriage.model import Frame, State
+from loomtriage.model import Frame, Scope, State
 from loomtriage.model.window import iso, parse_instant
 from loomtriage.report.postmortem import Moment, Story
 from loomtriage.stages.incident_timeline import in_scope, scope_of
@@ -32,7 +32,7 @@ def story(case: Case, told: Told, *, timeline: tuple[Moment, ...], rows: Frame) 
         impact=_impact(told, timeline, mine),
         timeline=timeline,
         because=_texts(told, "because"),
-        rejected=tuple(_pair(text) for text in _texts(told, "rejected")),
+        rejected=_rejected(told),
         rows=_standing(rows.data),
         rows_note=_rows_note(rows),
         caveats=tuple(dict.fromkeys((*told.caveats, *_texts(told, "legs")))),
@@ -45,7 +45,10 @@ def _summary(
     cause = BY_ID.get(str(told.conclusion.get("cause", "unknown")), BY_ID["unknown"])
     said = [cause.says]
     if cause.id == "unknown":
-        said = [f"No cause is named: {told.conclusion.get('why') or 'no stage came so far'}."]
+        first, *others = str(told.conclusion.get("why") or "no stage came so far").split("; ")
+        more = f", and {len(others)} more under Cause" if others else ""
+        said = [f"No cause is named: {first}{more}."]
+    said += [f"At the same time: {BY_ID[other].title}." for other in _also(told)]
     seen = [parse_instant(m.at) for m in timeline if m.source in TROUBLE]
     if seen and cause.id != "none":
         before_end = max((case.window.end - max(seen)).total_seconds(), 0)
@@ -59,8 +62,8 @@ def _summary(
         failed = int((rows["status"] == "failed").sum())
         open_rows = int((rows["status"] != "done").sum()) - failed
         said.append(
-            f"When the outbox was asked, {_count(failed, 'row')} of this scope had failed for "
-            f"good and {open_rows} {'was' if open_rows == 1 else 'were'} still open."
+            f"When the outbox was asked, {_count(failed, 'row')}{_of(scope_of(told))} had failed "
+            f"for good and {open_rows or 'none'} {'were' if open_rows > 1 else 'was'} still open."
         )
     return tuple(said)
 
@@ -131,14 +134,31 @@ def _texts(told: Told, key: str) -> tuple[str, ...]:
     return tuple(map(str, value)) if isinstance(value, list | tuple) else ()
 
 
-def _pair(rejected: str) -> tuple[str, str]:
-    """A cause by its title and what ruled it out."""
-    name, _, why = rejected.partition(": ")
-    cause = BY_ID.get(name)
-    return (f"{cause.title} ({name})" if cause else name, why)
+def _also(told: Told) -> tuple[str, ...]:
+    """Causes that were there beside the first one."""
+    return tuple(name for name in _texts(told, "also") if name in BY_ID)
+
+
+def _rejected(told: Told) -> tuple[tuple[str, str], ...]:
+    """Causes by title and what ruled them out for these rows; none that was there for others."""
+    pairs = (text.partition(": ") for text in _texts(told, "rejected"))
+    return tuple(
+        (f"{BY_ID[name].title} ({name})" if name in BY_ID else name, why)
+        for name, _, why in pairs
+        if name not in _also(told)
+    )
+
+
+def _of(scope: Scope) -> str:
+    """Which rows were counted: `in_scope` keeps to projection and op, whatever the reason."""
+    parts = filter(None, (scope.op, scope.projection and f"on {scope.projection}"))
+    where = " ".join(parts)
+    return f" ({where})" if where else ""
 
 
 def _count(n: int, one: str, many: str = "") -> str:
+    if not n:
+        return f"no {one}"
     return f"{n} {one if n == 1 else many or one + 's'}"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
+from textwrap import shorten
 
 import pandas as pd
 
@@ -13,7 +14,7 @@ from loomtriage.model import Frame, Scope
 from loomtriage.model.window import iso, parse_instant
 from loomtriage.report.postmortem import Moment
 from loomtriage.stages.incident_told import Told
-from loomtriage.stages.links import expression, graph_url, trace_url
+from loomtriage.stages.links import counter, expression, graph_url, trace_url
 
 ALERT_FILE = "alert.json"
 """What an alert that opened the investigation left in the run folder."""
@@ -66,7 +67,7 @@ def _onset(case: Case, told: Told) -> list[Moment]:
     at, scope = told.text("metric_onset"), scope_of(told)
     if not at:
         return []
-    asked = expression(scope) if scope.result else _all_of(scope)
+    asked = expression(counter(scope), scope) if scope.result else _all_of(scope)
     what = f"{scope.result} with {scope.reason}" if scope.reason else "a counter or gauge"
     return [
         Moment(
@@ -115,11 +116,12 @@ def _lines(case: Case, told: Told, lines: pd.DataFrame) -> list[Moment]:
     if same.empty:
         return []
     first = same.iloc[0]
-    name = str(first["event"] or first["message"])[:120]
+    name = shorten(str(first["event"] or first["message"]), 120, placeholder="…")
+    # Lines without an event are of as many kinds as there are texts: nobody counts those.
     alike = lines[(lines["event"] == first["event"]) & (lines["level"] == first["level"])]
-    alike = _inside(case, alike, "ts").sort_values("ts")
+    alike = _inside(case, alike, "ts").sort_values("ts") if first["event"] else same.iloc[:1]
     ends = [("First", first)]
-    if first["event"] and len(alike) > 1:
+    if len(alike) > 1:
         ends.append(("Last", alike.iloc[-1]))
     return [
         Moment(
@@ -127,7 +129,7 @@ def _lines(case: Case, told: Told, lines: pd.DataFrame) -> list[Moment]:
             source="logs",
             says=f"{word} {row['level']} line {name}, of {len(alike)}."
             if len(alike) > 1
-            else f"{row['level']} line {name}.",
+            else f"{row['level']} line {name}{'' if name.endswith('…') else '.'}",
             query=f"{row['file']}:{row['line']} sha256:{str(row['sha256'])[:12]}",
             url=trace_url(case, str(row["trace_id"])) if row["trace_id"] else "",
         )

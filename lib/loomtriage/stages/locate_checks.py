@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from loomtriage.analysis.steps.calls import NETWORK
+from loomtriage.analysis.steps.calls import NETWORK, Name
 from loomtriage.analysis.steps.outcomes import failing
 from loomtriage.analysis.steps.ranking import EFFECT, Step
 from loomtriage.analysis.surprise import FLOOR_EVENTS
@@ -14,7 +14,7 @@ from loomtriage.contract.keys import read_each
 from loomtriage.contract.reasons import canonical
 from loomtriage.contract.spans import BATCH
 from loomtriage.model import Evidence, Finding, Frame, State
-from loomtriage.stages.links import trace_url
+from loomtriage.stages.links import search_url, trace_url
 from loomtriage.stages.locating import Locating
 from loomtriage.stages.result import missing
 
@@ -63,7 +63,7 @@ def failing_step(case: Case, found: Locating) -> Finding:
         unit="failing calls",
         n=step.calls,
         scope=case.scope,
-        evidence=_evidence(case, found),
+        evidence=(*_evidence(case, found), *_search(case, step.name, error="true")),
     )
 
 
@@ -99,7 +99,7 @@ def slow_step(case: Case, found: Locating) -> Finding:
         threshold=EFFECT,
         n=step.calls,
         scope=case.scope,
-        evidence=() if found.step else _evidence(case, found),
+        evidence=(*(() if found.step else _evidence(case, found)), *_search(case, step.name)),
     )
 
 
@@ -122,6 +122,7 @@ def missing_children(case: Case, found: Locating) -> tuple[Finding, ...]:
             unit="calls without the child",
             n=worst.calls,
             scope=case.scope,
+            evidence=_search(case, worst.parent),
         ),
     )
 
@@ -180,6 +181,14 @@ def _why_empty(lines: pd.DataFrame) -> str:
 
 def _evidence(case: Case, found: Locating) -> tuple[Evidence, ...]:
     return tuple(_trace(case, found.spans, trace_id) for trace_id in found.examples.changed)
+
+
+def _search(case: Case, step: Name, **tags: str) -> tuple[Evidence, ...]:
+    """The traces of the window that hold the step; nothing without Jaeger."""
+    url = search_url(case, *step, **tags)
+    ref = " ".join((" › ".join(step), *(f"{key}={value}" for key, value in tags.items())))
+    says = "its traces of the window in Jaeger"
+    return (Evidence(kind="search", ref=ref, says=says, url=url),) if url else ()
 
 
 def _trace(case: Case, spans: pd.DataFrame, trace_id: str) -> Evidence:

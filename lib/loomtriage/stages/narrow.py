@@ -9,7 +9,7 @@ from loomtriage.contract import catalogue
 from loomtriage.contract.reasons import is_known
 from loomtriage.model import Evidence, Finding, Scope, State, Suspect, judge
 from loomtriage.model.window import iso
-from loomtriage.stages.links import expression, grafana_url, prometheus_url
+from loomtriage.stages.links import counter, drawn, expression, graph_url, in_grafana
 from loomtriage.stages.narrow_show import (
     leaves_table,
     narrow_charts,
@@ -44,7 +44,7 @@ def narrow(case: Case) -> StageResult:
         *check_safely("narrow.pattern", lambda: (_pattern(case, found),), found.frame),
         *check_safely("narrow.folding", lambda: _folding(found), *found.frames),
         *check_safely("narrow.reasons", lambda: _reasons(found), found.frame),
-        *check_safely("narrow.gauges", lambda: _gauges(found), found.frame),
+        *check_safely("narrow.gauges", lambda: _gauges(case, found), found.frame),
     ]
     scope = case.scope.narrow(**found.scope.as_json())
     began = onset(found, case)
@@ -137,16 +137,15 @@ def _pattern(case: Case, found: Narrowing) -> Finding:
 
 
 def _seen_at(case: Case, scope: Scope, *, what: str, says: str) -> tuple[Evidence, ...]:
-    """The change as a metric delta, with its place in Prometheus and, if there is one, Grafana."""
+    """The change as a metric delta, and where its counter is drawn."""
+    metric = counter(scope)
     delta = Evidence(
         kind="metric_delta",
         ref=f"increase of {what} in {case.window}",
         says=says,
-        url=prometheus_url(case, scope),
+        url=graph_url(case, expression(metric, scope)),
     )
-    panel = grafana_url(case, scope)
-    again = Evidence(kind="panel", ref=expression(scope), says="the same in Grafana", url=panel)
-    return (delta, again) if panel else (delta,)
+    return (delta, *in_grafana(case, metric, scope))
 
 
 def _folding(found: Narrowing) -> tuple[Finding, ...]:
@@ -186,10 +185,11 @@ def _reasons(found: Narrowing) -> tuple[Finding, ...]:
     )
 
 
-def _gauges(found: Narrowing) -> tuple[Finding, ...]:
+def _gauges(case: Case, found: Narrowing) -> tuple[Finding, ...]:
     findings = []
     for move in found.moves:
-        metric = catalogue.BY_ID[move.metric]
+        metric, scope = catalogue.BY_ID[move.metric], Scope(projection=move.projection)
+        seen = f"peak {move.peak:.1f} {metric.unit}, baseline median {move.median:.1f}"
         state = State.BAD if move.moved else State.WARN if move.excused else State.OK
         verb = "passed its bound" if move.moved else "stayed within its bound"
         if move.excused:
@@ -204,7 +204,8 @@ def _gauges(found: Narrowing) -> tuple[Finding, ...]:
                 value=round(move.peak, 3),
                 unit=metric.unit,
                 threshold=round(move.bound, 3),
-                scope=Scope(projection=move.projection),
+                scope=scope,
+                evidence=() if state is State.OK else drawn(case, metric, scope, says=seen),
             )
         )
     return tuple(findings)

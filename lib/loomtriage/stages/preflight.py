@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 from loomtriage.analysis.apart import clocks_apart
 from loomtriage.analysis.counters.increases import Increases, measure
 from loomtriage.case import Case, at_once
-from loomtriage.contract.catalogue import METRICS, MetricType
+from loomtriage.contract.catalogue import BY_ID, METRICS, MetricType
 from loomtriage.contract.keys import SEARCH
 from loomtriage.model import Finding, Frame, Kind, Signal, State, judge
 from loomtriage.report.tables import Table
 from loomtriage.sources.question import Question
+from loomtriage.stages.links import drawn
 from loomtriage.stages.preflight_limits import clocks, log_level, samples, work
 from loomtriage.stages.preflight_targets import (
     Scraped,
@@ -108,7 +109,7 @@ def preflight_findings(case: Case, look: Look) -> list[Finding]:
         check = f"preflight.{name}"
         findings += check_safely(check, partial(_present, check, frame), frame)
     findings += check_safely(
-        "preflight.targets", lambda: target_findings(look.targets), look.listed
+        "preflight.targets", lambda: _drawn(case, target_findings(look.targets)), look.listed
     )
     if len(metrics):
         findings += check_safely("preflight.samples", lambda: (samples(case, metrics),), metrics)
@@ -130,6 +131,12 @@ def preflight_findings(case: Case, look: Look) -> list[Finding]:
         ),
     )
     return findings
+
+
+def _drawn(case: Case, findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
+    """Findings of targets that are down, with where that can be seen."""
+    seen = drawn(case, BY_ID["up"], case.asked, says="1 while a target answers")
+    return tuple(replace(one, evidence=seen) if one.state is State.BAD else one for one in findings)
 
 
 def _present(check: str, frame: Frame) -> tuple[Finding, ...]:

@@ -93,7 +93,8 @@ def finish(case: Case, result: StageResult) -> StageResult:
         name = f"{result.stage}-{chart.id}.png" if chart.png else ""
         if name:
             (folder / name).write_bytes(chart.png)
-        charts.append({"id": chart.id, "title": chart.title, "alt": chart.alt, "png": name})
+        told = {"id": chart.id, "title": chart.title, "alt": chart.alt, "note": chart.note}
+        charts.append({**told, "png": name})
     content = {
         "stage": result.stage,
         "verdict": asdict(result.verdict),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,13 +43,18 @@ class Answers(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
 
-    wrong: str = Field(default="", pattern="^(yes|no|)$")
+    wrong: str = ""
     scope: str = Field(default="", max_length=300)
     step: str = Field(default="", max_length=200)
     cause: str = Field(default="", max_length=80)
     do: str = Field(default="", max_length=80)
     sure: float | None = Field(default=None, ge=0, le=1)
     because: str = Field(default="", max_length=2000)
+
+    @field_validator("wrong")
+    @classmethod
+    def _wrong(cls, text: str) -> str:
+        return _one_of(text, ("yes", "no")) if text else ""
 
     @field_validator("scope")
     @classmethod
@@ -63,18 +68,14 @@ class Answers(BaseModel):
     @field_validator("cause")
     @classmethod
     def _cause(cls, text: str) -> str:
-        known = {name: one.id for one in causes.CAUSES for name in (one.id, *one.also)}
-        if text and text not in known:
-            raise ValueError(f"{text[:40]!r} is none of {', '.join(causes.BY_ID)}")
-        return known.get(text, "")
+        known = {name: one.id for one in causes.CAUSES for name in one.also}
+        return _one_of(known.get(text, text), causes.BY_ID) if text else ""
 
     @field_validator("do")
     @classmethod
     def _do(cls, text: str) -> str:
-        words = _words(text)
-        wrong = [word for word in words if word not in set(Action)]
-        if wrong:
-            raise ValueError(f"{wrong[0][:40]!r} is none of {', '.join(Action)}")
+        for word in _words(text):
+            _one_of(word, tuple(Action))
         return text
 
     @property
@@ -150,10 +151,20 @@ def answers_from(content: object) -> Answers:
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"]) or "the answers"
+        says = first["msg"].removeprefix("Value error, ")
+        question = ASKED.get(where, "").partition("?")[0]
+        hint = f"{question}?" if question else f"Answers are {', '.join(Answers.model_fields)}."
         raise UsageError(
-            f"{where}: {first['msg']}.",
-            hint=ASKED.get(where, f"Answers are {', '.join(Answers.model_fields)}."),
+            f"{where}: {says}.",
+            hint=hint,
         ) from None
+
+
+def _one_of(word: str, words: Collection[str]) -> str:
+    """That word, when it is one of these."""
+    if word not in words:
+        raise ValueError(f"{word[:40]!r} is none of {', '.join(words)}")
+    return word
 
 
 def _words(text: str) -> list[str]:

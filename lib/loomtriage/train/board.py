@@ -1,8 +1,9 @@
 """Board: who took which rounds, in a file that is only ever added to?
 
-One JSON object a line. Each carries the SHA-256 of the line before it and of itself, so that a
-line that is changed, moved or taken away is found, and named, at the next look. A round is on the
-board from its promise on: what was opened and never closed shows, and does not count.
+One JSON object a line. Each carries the SHA-256 of the line before it and of itself, and a head
+beside the file says where it ends, so that a line that is changed, moved, taken away or cut off is
+found, and named, at the next look. A round is on the board from its promise on: what was opened
+and never closed shows, and does not count.
 """
 
 from __future__ import annotations
@@ -11,21 +12,22 @@ import fcntl
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from pathlib import Path
-from typing import IO
 
 from loomtriage.drills.record import canonical
-from loomtriage.errors import BundleDamaged, UsageError
+from loomtriage.errors import BundleDamaged, TriageError, UsageError
 from loomtriage.model.window import iso, parse_instant
 from loomtriage.report import loose
+from loomtriage.train import head as heads
+from loomtriage.train.head import FIRST, Head
 from loomtriage.train.truth import check_promise
 
 FILE = "board.jsonl"
-FIRST = "0" * 64
 GRACE = timedelta(minutes=15)
 """How much longer than its limit a round may take to start a lab and to give it back."""
 
@@ -50,6 +52,7 @@ class Entry:
         kind: what it says.
         round: random id of the round.
         at: when it was written, aware UTC.
+        sha256: its own, which the next line repeats.
         content: all of it.
     """
 
@@ -57,7 +60,12 @@ class Entry:
     kind: Kind
     round: str
     at: datetime
+    sha256: str
     content: Mapping[str, object]
+
+
+def unheard(_line: str) -> None:
+    """Nobody listens."""
 
 
 def add(folder: Path, kind: Kind, round_id: str, **content: object) -> None:
@@ -65,37 +73,40 @@ def add(folder: Path, kind: Kind, round_id: str, **content: object) -> None:
 
     Raises:
         BundleDamaged: the board was edited; nothing is added to it.
+        TriageError: it cannot be written; it is as before.
     """
-    folder.mkdir(mode=0o755, parents=True, exist_ok=True)
-    with _opened(folder / FILE) as file:
-        lines = _checked(file.read().splitlines(), folder.name)
-        last = str(lines[-1].content["sha256"]) if lines else FIRST
-        body: dict[str, object] = {
-            "n": len(lines) + 1,
-            "prev": last,
-            "kind": kind.value,
-            "round": round_id,
-            "at": iso(datetime.now(UTC)),
-            **content,
-        }
-        line = canonical({**body, "sha256": _digest(body)})
-        file.write(line + b"\n")
-        file.flush()
-        os.fsync(file.fileno())
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with _locked(folder, os.O_RDWR | os.O_CREAT) as file:
+            _add(file, folder, {"kind": kind.value, "round": round_id, **content})
+    except OSError as error:
+        raise TriageError(
+            f"{folder.name}/{FILE} cannot be written: {error.strerror}.",
+            hint="Make room or get the right to write there, or give another folder.",
+        ) from error
 
 
-def read(folder: Path) -> tuple[Entry, ...]:
-    """All lines, their chain and every promise checked; empty where there is no board yet.
+def read(folder: Path, *, say: Callable[[str], None] = unheard) -> tuple[Entry, ...]:
+    """All lines, their chain, their end and every promise checked; empty where there is no board.
+
+    Args:
+        folder: the team's.
+        say: told what a killed writer left, which is accepted.
 
     Raises:
         BundleDamaged: names the line and the round that were changed, or the promise not kept.
     """
-    path = folder / FILE
-    if not path.is_file():
-        return ()
-    entries = _checked(path.read_bytes().splitlines(), folder.name)
-    commits = {one.round: str(one.content.get("commit")) for one in entries if _is(one, "opened")}
-    for one in entries:
+    if (folder / FILE).is_file():
+        with _locked(folder, os.O_RDONLY) as file:
+            held = _held(_all(file), folder)
+    else:
+        held = _held(b"", folder)
+    if held.left:
+        say(held.left)
+    commits = {
+        one.round: str(one.content.get("commit")) for one in held.entries if one.kind is Kind.OPENED
+    }
+    for one in held.entries:
         if one.kind in CLOSING and one.content.get("nonce"):
             check_promise(
                 one.round,
@@ -103,7 +114,7 @@ def read(folder: Path) -> tuple[Entry, ...]:
                 nonce=str(one.content["nonce"]),
                 commit=commits.get(one.round, ""),
             )
-    return entries
+    return held.entries
 
 
 def left_open(entries: tuple[Entry, ...], *, now: datetime) -> tuple[Entry, ...]:
@@ -123,14 +134,84 @@ def _limit(entry: Entry) -> float:
     return float(value) if isinstance(value, int | float) else 0.0
 
 
-def _is(entry: Entry, kind: str) -> bool:
-    return entry.kind.value == kind
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Held:
+    """What a board holds: its lines, how many bytes they are, and what a killed writer left."""
+
+    entries: tuple[Entry, ...]
+    size: int
+    left: str
+
+    @property
+    def head(self) -> Head:
+        """Where it ends."""
+        last = self.entries[-1:]
+        return Head(n=len(self.entries), sha256=last[0].sha256) if last else Head()
 
 
-def _opened(path: Path) -> IO[bytes]:
-    file = os.fdopen(os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644), "r+b")
-    fcntl.flock(file.fileno(), fcntl.LOCK_EX)
-    return file
+@contextmanager
+def _locked(folder: Path, flags: int) -> Iterator[int]:
+    """The board's file, to oneself for writing, with other readers for reading."""
+    file = os.open(folder / FILE, flags | os.O_CLOEXEC, 0o666)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX if flags & os.O_RDWR else fcntl.LOCK_SH)
+        yield file
+    finally:
+        os.close(file)
+
+
+def _all(file: int) -> bytes:
+    return os.pread(file, os.fstat(file).st_size, 0)
+
+
+def _add(file: int, folder: Path, content: Mapping[str, object]) -> None:
+    held = _held(_all(file), folder)
+    # The head is written before a second line can follow, and before the first: so the only
+    # thing that a killed writer leaves is one line more than the head knows, or half a line.
+    heads.write_head(folder, held.head)
+    os.ftruncate(file, held.size)
+    body: dict[str, object] = {
+        "n": held.head.n + 1,
+        "prev": held.head.sha256,
+        "at": iso(datetime.now(UTC)),
+        **content,
+    }
+    told = _digest(body)
+    line = canonical({**body, "sha256": told}) + b"\n"
+    try:
+        rest = line
+        while rest:
+            rest = rest[os.pwrite(file, rest, held.size + len(line) - len(rest)) :]
+        os.fsync(file)
+    except OSError:
+        os.ftruncate(file, held.size)
+        raise
+    heads.write_head(folder, Head(n=held.head.n + 1, sha256=told))
+
+
+def _held(data: bytes, folder: Path) -> _Held:
+    """What these bytes hold, their chain and their end checked."""
+    board, head = folder.name, heads.read_head(folder)
+    whole, newline, torn = data.rpartition(b"\n")
+    entries = _checked(whole.split(b"\n") if newline else [], board)
+    n = len(entries)
+    if head is None:
+        if data:
+            raise _edited(board, f"has {n} lines, and {heads.FILE}, which ends it, is gone")
+        head = Head()
+    if n < head.n:
+        raise _edited(board, f"has {n} of {head.n} lines: what came after line {n} was cut off")
+    last = entries[head.n - 1].sha256 if head.n else FIRST
+    if last != head.sha256:
+        raise _edited(board, f"line {head.n} is not the one that {heads.FILE} ends with")
+    if n - head.n + bool(torn) > 1:
+        raise _edited(board, f"goes on after line {head.n}, where {heads.FILE} ends it")
+    left = ""
+    if n > head.n:
+        left = f"{board}/{FILE}: whoever wrote line {n} was killed over it; it is whole and counts."
+    elif torn:
+        left = f"{board}/{FILE}: whoever wrote line {n + 1} was killed over it; it does not count."
+    return _Held(entries=entries, size=len(whole) + len(newline), left=left)
 
 
 def _checked(lines: list[bytes], board: str) -> tuple[Entry, ...]:
@@ -145,15 +226,16 @@ def _checked(lines: list[bytes], board: str) -> tuple[Entry, ...]:
                 kind=Kind(str(content["kind"])),
                 round=str(content["round"]),
                 at=parse_instant(str(content["at"])),
+                sha256=told,
                 content=content,
             )
         except (ValueError, TypeError, KeyError, RecursionError, UsageError):
-            raise _edited(board, n, "is no entry") from None
-        name = f"(round {entry.round[:40]})"
+            raise _edited(board, f"line {n} is no entry") from None
+        name = f"line {n} (round {entry.round[:40]})"
         if line != canonical(content) or told != _digest(body):
-            raise _edited(board, n, f"{name} was changed after it was written")
+            raise _edited(board, f"{name} was changed after it was written")
         if content.get("prev") != last or content.get("n") != n:
-            raise _edited(board, n, f"{name} does not follow the line before it")
+            raise _edited(board, f"{name} does not follow the line before it")
         last = told
         entries.append(entry)
     return tuple(entries)
@@ -163,8 +245,5 @@ def _digest(body: Mapping[str, object]) -> str:
     return hashlib.sha256(canonical(body)).hexdigest()
 
 
-def _edited(board: str, n: int, what: str) -> BundleDamaged:
-    return BundleDamaged(
-        f"{board}/{FILE} line {n} {what}.",
-        hint="The board is only ever added to; restore it from a copy, or begin another folder.",
-    )
+def _edited(board: str, what: str) -> BundleDamaged:
+    return BundleDamaged(f"{board}/{FILE} {what}.", hint=heads.RESTORE)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from operator import itemgetter
 from pathlib import Path
 
 from loomtriage.contract.catalogue import BY_ID as METRICS
 from loomtriage.contract.causes import BY_ID as CAUSES
 from loomtriage.drills.drill import Drill
+from loomtriage.drills.expect import Expectation
+from loomtriage.drills.record import canonical
 from loomtriage.model import Finding, Scope, State, judge
 from loomtriage.report import loose
 from loomtriage.report.page import Page, Section, html
@@ -16,12 +20,15 @@ from loomtriage.report.tables import Table
 from loomtriage.train.answers import Answers, Stamped
 from loomtriage.train.engine import Found
 from loomtriage.train.looks import Look
-from loomtriage.train.rounds import Opened
+from loomtriage.train.rounds import Mode, Opened
 from loomtriage.train.score import Part, Score
 from loomtriage.train.truth import Promise, Truth, drill_of
 
 CHARTS = ("increase_by_reason", "lag", "waterfall")
-PANEL, QUERY, LINE = "panel", "query", "line"
+VERDICT = "verdict.json"
+PANEL = "panel"
+WHERE: Mapping[str, str] = {"metric_delta": PANEL, "trace": "query", "log_line": "line"}
+"""Where a person meets each kind of evidence, in the order of the path."""
 
 
 def write_debrief(  # noqa: PLR0913  (all that a round left)
@@ -39,9 +46,10 @@ def write_debrief(  # noqa: PLR0913  (all that a round left)
     """Write the page, one file that needs nothing else; its path."""
     final = sheet[-1].answers
     drill = drill_of(promise.truth)
+    strip = _strip(truth, final, score, found, is_live=opened.mode is Mode.LIVE)
     page = Page(
         title=f"Debrief of round {opened.id}",
-        verdict_json=_strip(truth, final, score, found),
+        verdict_json=strip,
         sections=(
             _scored(score),
             _paths(sheet, looks, shortest(drill, found), t0, found),
@@ -49,37 +57,47 @@ def write_debrief(  # noqa: PLR0913  (all that a round left)
             _kept(opened, promise, truth),
         ),
         generated_at=datetime.now(UTC),
-        next_steps=(
-            f"loomtriage path --source {_portable(opened)}",
-            *((f"loomtriage drill {drill.id}",) if drill else ()),
-            "loomtriage train --offline",
-        ),
+        next_steps=_next(opened, drill),
     )
-    path.write_text(html(page), encoding="utf-8")
-    path.chmod(0o600)
+    for file, text in ((path, html(page)), (path.with_name(VERDICT), json.dumps(strip, indent=1))):
+        file.write_text(text, encoding="utf-8")
+        file.chmod(0o600)
     return path
+
+
+def _next(opened: Opened, drill: Drill | None) -> tuple[str, ...]:
+    """Commands that go on from here; the lab of a live round is gone."""
+    perform = (f"loomtriage drill {drill.id}",) if drill else ()
+    if opened.mode is Mode.LIVE:
+        return (*perform, "loomtriage train")
+    folder = Path(opened.source.partition(":")[2]).name
+    return (f"loomtriage path --source run:{folder}", *perform, "loomtriage train --offline")
 
 
 def shortest(drill: Drill | None, found: Found) -> Table:
     """The shortest path through this very round: which panel, which query, which line tells."""
-    rows = [] if drill is None else [_panel(one) for one in drill.expect if _tells(one)]
-    for one in loose.maps(found.verdict.get("evidence")):
-        kind, ref, says = (loose.word(one, key) for key in ("kind", "ref", "says"))
-        where = {"metric_delta": PANEL, "trace": QUERY, "log_line": LINE}.get(kind, kind)
-        rows.append((where, loose.short(ref), says))
+    rows = [] if drill is None else [_panel(one) for one in _telling(drill)]
     step = loose.word(loose.mapping(found.verdict.get("step")), "path", "operation")
-    if step:
-        rows.append((QUERY, step, "the step that stands out"))
+    evidence = loose.maps(found.verdict.get("evidence"))
+    for kind, where in WHERE.items():
+        if kind == "trace" and step:
+            rows.append((where, step, "the step that stands out"))
+        first = next((one for one in evidence if loose.word(one, "kind") == kind), None)
+        if first is not None:
+            rows.append((where, loose.short(loose.word(first, "ref")), loose.word(first, "says")))
     why = loose.word(found.verdict, "headline")
-    rows.append(("conclusion", loose.word(found.verdict, "cause"), why))
+    rows.append(("verdict", loose.word(found.verdict, "cause"), why))
     columns = ("where", "look at", "what it shows")
     return Table(id="shortest", title="The shortest path", columns=columns, rows=tuple(rows))
 
 
-def _tells(expectation: object) -> bool:
-    """Whether a promise of the drill is something to be seen, rather than something absent."""
-    name = str(getattr(expectation, "name", ""))
-    return name.startswith(("appears", "rises", "falls"))
+def _telling(drill: Drill) -> list[Expectation]:
+    """What appears where nothing was before; without such, what rises or falls."""
+    for verbs in ("appears", ("rises", "falls")):
+        found = [one for one in drill.expect if one.name.startswith(verbs)]
+        if found:
+            return found
+    return []
 
 
 def _panel(expectation: object) -> tuple[str, str, str]:
@@ -123,7 +141,9 @@ def _paths(
             if value not in ("", None) and value != getattr(last, name):
                 moments.append((one.after_s, f"answer: {name}", str(value)))
         last = one.answers
-    rows = tuple((f"{at:.0f} s", what, says) for at, what, says in sorted(moments))
+    rows = tuple(
+        (f"{at:.0f} s", what, says) for at, what, says in sorted(moments, key=itemgetter(0))
+    )
     yours = Table(id="yours", title="Your path", columns=("after", "what", "which"), rows=rows)
     says = f"{len(looks)} look(s), {sum(one.is_hint for one in looks)} hint(s)."
     return Section(
@@ -162,8 +182,8 @@ def _kept(opened: Opened, promise: Promise, truth: Truth) -> Section:
     rows = (
         ("promised", opened.commit),
         ("nonce", promise.nonce.hex()),
-        ("truth", ", ".join(f"{key}={value}" for key, value in promise.truth.items())),
-        ("check", "SHA-256 of the nonce's bytes and the canonical JSON of the truth"),
+        ("truth", canonical(promise.truth).decode()),
+        ("check", "SHA-256 of the nonce's bytes (it is hexadecimal) and of the truth behind them"),
     )
     says = f"The promise was kept: {truth.run}."
     return Section(
@@ -174,11 +194,18 @@ def _kept(opened: Opened, promise: Promise, truth: Truth) -> Section:
     )
 
 
-def _strip(truth: Truth, final: Answers, score: Score, found: Found) -> Mapping[str, object]:
+def _strip(
+    truth: Truth, final: Answers, score: Score, found: Found, *, is_live: bool
+) -> Mapping[str, object]:
     """The strip of the page: what it was, how it was answered."""
+    gone = {"url"} if is_live else set()  # the lab is gone, and links into it with it
+    evidence = [
+        {key: value for key, value in one.items() if key not in gone}
+        for one in loose.maps(found.verdict.get("evidence"))
+    ]
     said = final.cause or ("none" if final.wrong == "no" else "nothing")
     state = State.OK if score.right else State.WARN if score.abstained else State.BAD
-    keys = ("window", "baseline", "evidence", "coverage")
+    keys = ("window", "baseline", "coverage")
     return {
         "state": state.value,
         "headline": f"{score.total:.0f} of 100: you said {said}; "
@@ -188,11 +215,6 @@ def _strip(truth: Truth, final: Answers, score: Score, found: Found) -> Mapping[
         "step": {"operation": truth.operation} if truth.operation else {},
         "confidence": final.sure if final.sure is not None else "not stated",
         "abstained": score.abstained,
+        "evidence": evidence,
         **{key: found.verdict.get(key) for key in keys if found.verdict.get(key)},
     }
-
-
-def _portable(opened: Opened) -> str:
-    """The round's telemetry as seen from its own folder."""
-    kind, _, rest = opened.source.partition(":")
-    return f"{kind}:{Path(rest).name}" if kind == "run" else opened.source

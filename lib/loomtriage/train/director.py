@@ -8,9 +8,11 @@ truth is never in the memory of the process that the trainee types into.
 from __future__ import annotations
 
 import json
+import os
 import select
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 
 from loomtriage.drills.signals import exit_on_signals
 from loomtriage.errors import TriageError
@@ -42,9 +44,8 @@ def direct(text: str) -> None:
     except GaveUp as error:
         _tell({"kind": "abandoned", "why": str(error)})
     else:
-        assert closed.score is not None  # noqa: S101  (what does not score gave up)
         tables = [closed.score.table(), closed.score.timers()]
-        _tell({"kind": "scored", **closed.as_json(), "tables": [_plain(one) for one in tables]})
+        _tell({**closed.as_json(), "tables": [_plain(one) for one in tables]})
 
 
 def _plain(table: object) -> Mapping[str, object]:
@@ -62,8 +63,9 @@ def _is_gone() -> bool:
 
 
 def _tell(content: Mapping[str, object]) -> None:
-    sys.stdout.write(json.dumps(content) + "\n")
-    sys.stdout.flush()
+    """One line for whoever ordered the round; when nobody listens any more the lab comes first."""
+    with suppress(BrokenPipeError):
+        os.write(1, json.dumps(content).encode() + b"\n")
 
 
 if __name__ == "__main__":

@@ -9,29 +9,30 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from random import Random
 
 from loomtriage.drills.book import DRILLS
 from loomtriage.drills.drill import Budget, Drill
-from loomtriage.drills.fault import Placebo
+from loomtriage.drills.fault import PLACEBO, AppliedPlacebo, Placebo, Undo
+from loomtriage.drills.faults import no_fault_stands, standing
 from loomtriage.drills.journal import Journal
 from loomtriage.drills.perform import perform
 from loomtriage.drills.record import Point, Position, Step
-from loomtriage.drills.result import DrillResult, TriageAnswer
+from loomtriage.drills.result import INVALID, DrillResult, TriageAnswer
 from loomtriage.drills.session import Order as LabOrder
 from loomtriage.drills.session import lab_of
 from loomtriage.drills.setup import Times
+from loomtriage.drills.signals import exit_of
 from loomtriage.lab.state import LabState
 from loomtriage.model import State, Window
 from loomtriage.model.window import iso, parse_instant
 from loomtriage.settings import settings
 from loomtriage.train.answers import Stamped
-from loomtriage.train.closing import close, ground
-from loomtriage.train.engine import Found, run_path
+from loomtriage.train.board import unheard
+from loomtriage.train.closing import Hindsight, close, look_back
 from loomtriage.train.pool import pick, recorded_step
 from loomtriage.train.rounds import (
-    ENGINE,
     ROUND_FILE,
     Closed,
     Desk,
@@ -41,13 +42,16 @@ from loomtriage.train.rounds import (
     Order,
     promised,
 )
-from loomtriage.train.score import Proven
 from loomtriage.train.truth import Truth, truth_of
 
 TOLD_BY_THE_PROCESS: Mapping[str, str] = {
     "clock_skew": "its name stands in the environment of the process that it acts on",
 }
 """Drills that are for offline rounds only, each with its reason."""
+HEALTHY_S = 11.0
+"""Health before the fault, as long as the windows of the recorded runs."""
+DECOY: Mapping[str, Mapping[str, str]] = {"chronicle": {"CHRONICLE_PROJECTION_VERSION": "2"}}
+"""Settings that are a fault when they come in mid-stream, and none when they stood all along."""
 SEEN_S = 4.0
 """The fault must stand that long before a drill may judge whether work went on under it."""
 MOST_ONSET_S = 8.0
@@ -61,9 +65,18 @@ class _Sitting:
     t0: datetime | None = None
     opened: Opened | None = None
     sheet: Sequence[Stamped] = ()
-    found: Found = field(default_factory=lambda: Found(verdict={}))
-    proven: Proven = field(default_factory=Proven)
+    seen: Hindsight = field(default_factory=Hindsight)
     gave_up: str = ""
+
+
+class DressedPlacebo(Placebo):
+    """No fault, in a lab whose services wear other settings than declared: only those stand."""
+
+    def bind(self, lab: LabState, *, fault_id: str) -> AppliedPlacebo:
+        """The placebo on that lab, when its services are dressed."""
+        worn = standing(lab)
+        undo = Undo(kind=PLACEBO, fault_id=fault_id, lab_id=lab.lab_id)
+        return AppliedPlacebo(undo, lambda: no_fault_stands(lab, but=worn))
 
 
 def draw_drill(order: Order, draw: Random) -> Drill:
@@ -75,9 +88,13 @@ def draw_drill(order: Order, draw: Random) -> Drill:
     dress = draw.choice([one.services for one in drills if one.services])
     drawn = chosen.drawn(draw.getrandbits(16))
     is_plain = isinstance(drawn.fault, Placebo)
+    worn = dress if is_plain and draw.random() < 0.5 else drawn.services
+    if getattr(drawn.fault, "service", "") not in DECOY and draw.random() < 0.5:
+        worn = {**worn, **DECOY}
     return replace(
         drawn,
-        services=dress if is_plain and draw.random() < 0.5 else drawn.services,
+        fault=DressedPlacebo() if is_plain else drawn.fault,
+        services=worn,
         expect=(),  # the counters are not judged here; what must be proven is the witness
         fault_s=SEEN_S,
         onset_s=drawn.onset_s + draw.uniform(0.0, MOST_ONSET_S),
@@ -91,16 +108,14 @@ def play_live(
     *,
     say: Callable[[str], None],
     opened: Callable[[Opened], None],
-    lab_name: str = "",
 ) -> Closed:
-    """Play one round in a lab of its own, or in a running one.
+    """Play one round in a lab of its own.
 
     Args:
         order: how.
         desk: takes the answers.
         say: takes progress lines, which tell nothing of the truth.
         opened: told once, when the clock starts.
-        lab_name: a running lab to use, empty for one of its own.
 
     Raises:
         GaveUp: no answers came, or the fault could not be witnessed; the lab is restored, and the
@@ -110,9 +125,9 @@ def play_live(
     plain = DRILLS.get(drill.id, noun="drill")
     step = recorded_step(order.pool, drill.id)
     truth = truth_of(plain, run=drill.told(), operation=step)
-    with promised(order, truth) as held:
+    with promised(order, truth, say=say) as held:
         say(f"Round {held.id} is promised: {held.promise.commit}")
-        with lab_of(LabOrder(lab_name=lab_name, out=order.out), say) as (lab, owned):
+        with lab_of(LabOrder(out=order.out), say) as (lab, owned):
             sitting = _Sitting()
             turn = _Turn(held, lab, desk=desk, opened=opened, sitting=sitting)
             say("The lab works. The clock starts when something has happened, or nothing has.")
@@ -121,17 +136,13 @@ def play_live(
                 lab,
                 journal=Journal(settings().home_dir(), lab_id=lab.lab_id, on_point=turn.at_point),
                 folder=held.folder / "drill",
-                say=_mute,
+                say=unheard,  # what a drill says while it runs would tell what it does
                 triage=turn.answer,
-                times=Times(baseline_s=11.0, fault_s=SEEN_S),
+                times=Times(baseline_s=HEALTHY_S, fault_s=SEEN_S),
                 owns_lab=owned,
                 is_blind=True,
             )
             return _finish(held, truth, sitting, result)
-
-
-def _mute(_line: str) -> None:
-    """What a drill says while it runs would tell what it does."""
 
 
 class _Turn:
@@ -168,12 +179,16 @@ class _Turn:
             limit_s=order.limit_s,
         )
 
-    def answer(self, window: Window, baseline: Window) -> TriageAnswer:
-        """Ask the person, then see for ourselves while the telemetry is there."""
+    def answer(self, window: Window, _baseline: Window) -> TriageAnswer:
+        """Ask the person, then see for ourselves while the telemetry is there.
+
+        The drill's own baseline is as short as the fault stands now; a person's window grows.
+        """
         sitting = self._sitting
         assert sitting.opened is not None and sitting.t0 is not None  # noqa: S101, PT018
+        healthy = window.start - timedelta(seconds=HEALTHY_S)
         sitting.opened = opened = replace(
-            sitting.opened, start=iso(window.start), baseline=iso(baseline.start)
+            sitting.opened, start=iso(window.start), baseline=iso(healthy)
         )
         self._held.write(ROUND_FILE, opened.as_json())
         self._told(opened)
@@ -184,35 +199,30 @@ class _Turn:
             sitting.gave_up = str(error)
             return TriageAnswer(cause="unknown", state=State.NO_DATA)
         sitting.sheet = [replace(one, after_s=one.after_s + late) for one in taken]
-        sitting.proven = ground(self._held, opened, sitting.sheet)
-        sitting.found = run_path(
-            opened.source,
-            self._held.folder / ENGINE,
-            start=opened.start,
-            end=iso(datetime.now(UTC)),
-            baseline=opened.baseline,
-        )
+        sitting.seen = look_back(self._held, opened, sitting.sheet)
         final = sitting.sheet[-1].answers
         return TriageAnswer(cause=final.cause or "unknown", state=State.BAD)
 
 
 def _finish(held: Held, truth: Truth, sitting: _Sitting, result: DrillResult) -> Closed:
-    if sitting.gave_up or result.interrupted or not sitting.sheet or sitting.opened is None:
+    if result.interrupted:
+        raise GaveUp(result.says, code=exit_of(result.interrupted))
+    if sitting.gave_up or not sitting.sheet or sitting.opened is None:
         raise GaveUp(sitting.gave_up or result.says)
-    if not result.witness or result.says.startswith("Invalid"):
+    if not result.witness or result.says.startswith(INVALID):
         raise GaveUp(f"the round proved nothing: {result.says}")
     assert sitting.t0 is not None  # noqa: S101  (it was opened)
     restored = next((one for one in result.phases if one.name == Step.RESTORED.value), None)
-    proven = sitting.proven
+    seen = sitting.seen
     if restored is not None and result.restored:
         since = (parse_instant(restored.at) - sitting.t0).total_seconds()
-        proven = replace(proven, restored_s=round(since + restored.seconds, 1))
+        after_s = round(since + restored.seconds, 1)
+        seen = replace(seen, proven=replace(seen.proven, restored_s=after_s))
     return close(
         held,
         sitting.opened,
         truth,
         sitting.sheet,
         t0=sitting.t0,
-        found=sitting.found,
-        proven=proven,
+        seen=seen,
     )

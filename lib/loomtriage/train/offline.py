@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 
-from loomtriage.train.closing import close, ground
-from loomtriage.train.engine import run_path
+from loomtriage.train.closing import close, look_back
 from loomtriage.train.pool import pick, recorded_runs
 from loomtriage.train.rounds import (
-    ENGINE,
     ROUND_FILE,
     TELEMETRY,
     Closed,
@@ -25,13 +23,20 @@ MOVE_S = (86_400, 60 * 86_400)
 """Bounds of how far into the past a recording is moved, in seconds."""
 
 
-def play_offline(order: Order, desk: Desk, *, say: Callable[[Opened], None]) -> Closed:
+def play_offline(
+    order: Order,
+    desk: Desk,
+    *,
+    say: Callable[[str], None],
+    opened: Callable[[Opened], None],
+) -> Closed:
     """Play one round on a recorded run.
 
     Args:
         order: how.
         desk: takes the answers.
-        say: told once, when the clock starts.
+        say: takes progress lines, which tell nothing of the truth.
+        opened: told once, when the clock starts.
 
     Raises:
         GaveUp: no answers came; the round is on the board as abandoned.
@@ -45,12 +50,12 @@ def play_offline(order: Order, desk: Desk, *, say: Callable[[Opened], None]) -> 
         level=order.level,
         draw=draw,
     )
-    with promised(order, chosen.truth) as held:
+    with promised(order, chosen.truth, say=say) as held:
         telemetry = held.folder / TELEMETRY
         strip_run(
             chosen.folder, telemetry, name=f"round-{held.id}", move_s=-draw.randrange(*MOVE_S)
         )
-        opened = Opened(
+        told = Opened(
             id=held.id,
             commit=held.promise.commit,
             mode=order.mode,
@@ -59,16 +64,15 @@ def play_offline(order: Order, desk: Desk, *, say: Callable[[Opened], None]) -> 
             folder=held.folder,
             limit_s=order.limit_s,
         )
-        held.write(ROUND_FILE, opened.as_json())
+        held.write(ROUND_FILE, told.as_json())
         t0 = datetime.now(UTC)
-        say(opened)
-        sheet = desk(opened)
+        opened(told)
+        sheet = desk(told)
         return close(
             held,
-            opened,
+            told,
             chosen.truth,
             sheet,
             t0=t0,
-            found=run_path(opened.source, held.folder / ENGINE),
-            proven=ground(held, opened, sheet),
+            seen=look_back(held, told, sheet),
         )

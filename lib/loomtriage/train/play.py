@@ -23,7 +23,7 @@ def play(
         GaveUp: no answers came; the round is on the board as abandoned.
     """
     if order.mode is Mode.OFFLINE:
-        return play_offline(order, desk, say=opened)
+        return play_offline(order, desk, say=say, opened=opened)
     from loomtriage.train.live import play_live
 
     return play_live(order, desk, say=say, opened=opened)

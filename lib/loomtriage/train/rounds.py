@@ -7,14 +7,14 @@ import json
 import os
 import secrets
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from random import Random
 
-from loomtriage.errors import TriageError
+from loomtriage.errors import Exit, TriageError
 from loomtriage.settings import settings
 from loomtriage.train import board
 from loomtriage.train.answers import Stamped
@@ -42,6 +42,10 @@ LIMIT_S: Mapping[Mode, float] = {Mode.OFFLINE: 300.0, Mode.LIVE: 600.0}
 
 class GaveUp(Exception):
     """The trainee left, or the time was up; the round is abandoned and does not score."""
+
+    def __init__(self, why: str, *, code: Exit = Exit.NO_DATA) -> None:
+        super().__init__(why)
+        self.code = code
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -120,35 +124,32 @@ Desk = Callable[[Opened], Sequence[Stamped]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Closed:
-    """What a round came to.
+    """What a round came to that was answered; any other gives up.
 
     Attributes:
         opened: what was told before.
-        why: why it does not score, empty when it does.
-        score: None when it does not score.
+        score: with its parts and times.
         truth: what was done, as promised.
         nonce: with it anybody can check the promise, as hex.
-        debrief: the page, None when there is none.
+        debrief: the page.
     """
 
     opened: Opened
-    why: str = ""
-    score: Score | None = None
-    truth: Mapping[str, object] = field(default_factory=dict)
-    nonce: str = ""
-    debrief: Path | None = None
+    score: Score
+    truth: Mapping[str, object]
+    nonce: str
+    debrief: Path
 
     def as_json(self) -> dict[str, object]:
         """The form for machines."""
         return {
             "round": self.opened.id,
-            "kind": (Kind.SCORED if self.score else Kind.ABANDONED).value,
-            "why": self.why,
-            "score": self.score.as_json() if self.score else None,
+            "kind": Kind.SCORED.value,
+            "score": self.score.as_json(),
             "truth": dict(self.truth),
             "nonce": self.nonce,
             "commit": self.opened.commit,
-            "debrief": str(self.debrief) if self.debrief else "",
+            "debrief": str(self.debrief),
         }
 
 
@@ -179,13 +180,18 @@ class Held:
 
 
 @contextmanager
-def promised(order: Order, truth: Truth) -> Iterator[Held]:
+def promised(order: Order, truth: Truth, *, say: Callable[[str], None]) -> Iterator[Held]:
     """Promise a round on the board and hold it; whatever ends it otherwise abandons it.
+
+    Args:
+        order: how it is to be played.
+        truth: what is promised.
+        say: told what rounds before it left behind.
 
     Raises:
         BundleDamaged: the board was edited.
     """
-    sweep(order.board)
+    sweep(order.board, say=say)
     name = secrets.token_hex(4)
     made = promise(truth)
     folder = order.out / f"round-{name}"
@@ -197,7 +203,6 @@ def promised(order: Order, truth: Truth) -> Iterator[Held]:
             Kind.OPENED,
             name,
             who=order.who,
-            role="person",
             mode=order.mode.value,
             level=order.level.value,
             limit_s=order.limit_s,
@@ -214,30 +219,37 @@ def promised(order: Order, truth: Truth) -> Iterator[Held]:
             raise
 
 
-def sweep(folder: Path) -> tuple[str, ...]:
+def sweep(folder: Path, *, say: Callable[[str], None] = board.unheard) -> tuple[str, ...]:
     """Close rounds whose director was killed, and give their labs back; their ids.
+
+    Args:
+        folder: the team's.
+        say: told of each, and what became of its lab.
 
     Raises:
         BundleDamaged: the board was edited.
     """
-    entries = board.read(folder)
+    entries = board.read(folder, say=say)
     closed = {one.round for one in entries if one.kind is not Kind.OPENED}
     waiting = [one for one in entries if one.kind is Kind.OPENED and one.round not in closed]
     overdue = {one.round for one in board.left_open(entries, now=datetime.now(UTC))}
     dead = [one for one in waiting if _is_dead(one.round) or one.round in overdue]
     for one in dead:
+        say(f"Round {one.round} was killed; it is abandoned.")
         if one.content.get("mode") == Mode.LIVE.value:
-            _recover()
+            _recover(say)
         board.add(folder, Kind.ABANDONED, one.round, why="its director was killed")
         _mark(one.round).unlink(missing_ok=True)
     return tuple(one.round for one in dead)
 
 
-def _recover() -> None:
+def _recover(say: Callable[[str], None]) -> None:
     from loomtriage.drills.restore import recover
 
-    with suppress(TriageError):  # it is told by `loomtriage recover`, which finishes the rest
-        recover(settings().home_dir(), say=lambda _line: None)
+    try:
+        say(str(recover(settings().home_dir(), say=say)))
+    except TriageError as error:
+        say(f"{error} `loomtriage recover` finishes the rest.")
 
 
 def _mark(name: str) -> Path:

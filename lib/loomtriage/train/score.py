@@ -97,10 +97,12 @@ class Score:
         """Seconds from the start of the clock to each moment."""
         meanings = ("detected", "place right", "cause right", "remedy right", "lab restored")
         rows = tuple(
-            (name, meaning, "not reached" if (at := self.times.get(name)) is None else f"{at:.0f}")
+            (name, meaning, "none" if (at := self.times.get(name)) is None else f"{at:.0f}")
             for name, meaning in zip(TIMERS, meanings, strict=True)
         )
-        return Table(id="timers", title="Times", columns=("timer", "moment", "seconds"), rows=rows)
+        note = "None: not reached, or, for TTR, no lab to restore."
+        columns = ("timer", "moment", "seconds")
+        return Table(id="timers", title="Times", columns=columns, rows=rows, note=note)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,9 +201,10 @@ def _mitigate(truth: Truth, given: Answers) -> Part:
 
 
 def _close_out(truth: Truth, given: Answers) -> Part:
-    if truth.replay is None or not given.action:
-        value = None if truth.replay is None else 0.0
-        return Part(name="close_out", value=value, says="Nothing was said of the rows.")
+    if truth.replay is None:
+        return Part(name="close_out", value=None, says="There are no rows to judge by.")
+    if not given.action:
+        return Part(name="close_out", value=0.0, says="Nothing was said of the rows.")
     said = given.replays
     says = "Rows must be replayed." if truth.replay else "Rows drain by themselves."
     return Part(name="close_out", value=float(said == truth.replay), says=says)

@@ -19,6 +19,7 @@ from loomtriage.train.score import TIMERS
 from loomtriage.train.spread import LEAST, middle
 from loomtriage.train.truth import NOTHING_WRONG
 
+RIVALS = "Programs took the same rounds, without a clock; their pointers are not judged."
 NOTE = f"Medians with 95 % bootstrap intervals, from {LEAST} rounds on; fewer rank nobody."
 
 
@@ -59,13 +60,17 @@ class Scoreboard:
 
     Attributes:
         taken: scored rounds in order.
+        rivals: the same rounds as a program answered them, by its name.
         abandoned: rounds that do not score, by name.
         who: whose progress is shown.
+        left: what a killed writer left on the board, and what became of it.
     """
 
     taken: tuple[Taken, ...]
+    rivals: tuple[Taken, ...] = ()
     abandoned: Mapping[str, int] = field(default_factory=dict)
     who: str = ""
+    left: tuple[str, ...] = ()
 
     @property
     def verdict(self) -> Verdict:
@@ -73,13 +78,15 @@ class Scoreboard:
         mine = self._mine()
         if not mine:
             says = "No scored round yet. Take one: loomtriage train --offline"
-            return judge((Finding(check="board", state=State.NO_DATA, says=says),))
+            told = Finding(check="board", state=State.NO_DATA, says=says)
+            return judge((told, *self._left()))
         right = sum(one.is_right for one in mine)
         says = (
             f"{self.who or 'everybody'}: {right} of {len(mine)} causes right, median score "
             f"{middle(_numbers(mine, 'total'))}."
         )
-        return judge((Finding(check="board", state=State.OK, says=says, n=len(mine)),))
+        told = Finding(check="board", state=State.OK, says=says, n=len(mine))
+        return judge((told, *self._left()))
 
     def table(self, name: str) -> Table:
         """The table of that id: `measures`, `times`, `confusion` or `next`.
@@ -113,16 +120,18 @@ class Scoreboard:
             {timer: [one.number("times_s", timer) for one in mine] for timer in TIMERS}
         )
 
+    def _left(self) -> tuple[Finding, ...]:
+        return tuple(Finding(check="board.end", state=State.WARN, says=says) for says in self.left)
+
     def _mine(self) -> tuple[Taken, ...]:
         return tuple(one for one in self.taken if not self.who or one.who == self.who)
 
-    def _names(self) -> tuple[str, ...]:
-        return tuple(dict.fromkeys([*(one.who for one in self.taken), *self.abandoned]))
-
     def _measures(self) -> Table:
         rows = []
-        for name in self._names():
-            mine = [one for one in self.taken if one.who == name]
+        people = [*(one.who for one in self.taken), *self.abandoned]
+        for name in dict.fromkeys([*people, *(one.who for one in self.rivals)]):
+            taken = self.taken if name in people else self.rivals
+            mine = [one for one in taken if one.who == name]
             sound = [one for one in mine if one.cause == NOTHING_WRONG]
             alarms = sum(bool(one.score.get("false_alarm")) for one in sound)
             rows.append(
@@ -139,15 +148,13 @@ class Scoreboard:
             )
         columns = ("who", "rounds", "abandoned", "cause right", "score", "Brier", "grounding",
                    "placebo alarms")  # fmt: skip
-        return Table(id="measures", title="Measures", columns=columns, rows=tuple(rows), note=NOTE)
+        note = f"{NOTE} {RIVALS}" if self.rivals else NOTE
+        return Table(id="measures", title="Measures", columns=columns, rows=tuple(rows), note=note)
 
     def _times(self) -> Table:
         mine = self._mine()
-        rows = tuple(
-            (timer, str(len(reached)), middle(reached))
-            for timer in TIMERS
-            if (reached := _numbers(mine, "times_s", timer)) or True
-        )
+        found = {timer: _numbers(mine, "times_s", timer) for timer in TIMERS}
+        rows = tuple((timer, str(len(times)), middle(times)) for timer, times in found.items())
         columns = ("timer", "reached", "seconds")
         note = f"{NOTE} Only rounds in which the moment was reached, of {len(mine)}."
         return Table(id="times", title="Times", columns=columns, rows=rows, note=note)
@@ -211,24 +218,35 @@ def scoreboard(board_folder: str = "", *, who: str = "") -> Scoreboard:
     Raises:
         BundleDamaged: the board was edited; names the line and the round.
     """
-    entries = board.read(board_of(board_folder))
+    left: list[str] = []
+    entries = board.read(board_of(board_folder), say=left.append)
     opened = {one.round: one for one in entries if one.kind is Kind.OPENED}
     names = {name: loose.word(one.content, "who") for name, one in opened.items()}
-    lost = [one for one in entries if one.kind is Kind.ABANDONED]
+    # What closed a round first counts, however often it was closed.
+    closed = {one.round: one for one in reversed(entries) if one.kind is not Kind.OPENED}
+    scored = [one for one in entries if one.kind is Kind.SCORED and closed[one.round] is one]
+    lost = [one for one in closed.values() if one.kind is Kind.ABANDONED]
     lost += board.left_open(entries, now=datetime.now(UTC))
     gone: dict[str, int] = {}
     for one in lost:
         name = names.get(one.round, "")
         gone[name] = gone.get(name, 0) + 1
-    taken = tuple(
-        _taken(one, names.get(one.round, "")) for one in entries if one.kind is Kind.SCORED
+    return Scoreboard(
+        taken=tuple(_taken(one, one.content, names.get(one.round, "")) for one in scored),
+        rivals=tuple(
+            _taken(one, loose.mapping(told), name)
+            for one in scored
+            for name, told in loose.mapping(one.content.get("rivals")).items()
+        ),
+        abandoned=gone,
+        who=who,
+        left=tuple(left),
     )
-    return Scoreboard(taken=taken, abandoned=gone, who=who)
 
 
-def _taken(entry: Entry, who: str) -> Taken:
-    answers = loose.mapping(entry.content.get("answers"))
-    score = loose.mapping(entry.content.get("score"))
+def _taken(entry: Entry, told: Mapping[str, object], who: str) -> Taken:
+    """One round as somebody answered it, whose answers and score are told."""
+    answers, score = loose.mapping(told.get("answers")), loose.mapping(told.get("score"))
     causes = [str(c) for c in loose.items(loose.mapping(entry.content.get("truth")).get("causes"))]
     said = loose.word(answers, "cause") or (NOTHING_WRONG if answers.get("wrong") == "no" else "")
     # A second right cause is no confusion.

@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -43,7 +43,8 @@ class Reveal:
             if one.get("id") == name:
                 columns = tuple(map(str, loose.items(one.get("columns"))))
                 rows = tuple(tuple(map(str, row)) for row in _rows(one))
-                return Table(id=name, title=str(one.get("title")), columns=columns, rows=rows)
+                title, note = loose.word(one, "title"), loose.word(one, "note")
+                return Table(id=name, title=title, columns=columns, rows=rows, note=note)
         if self.told.get("kind") == "scored":
             raise UsageError(f"A round has no table {name[:40]!r}.", hint="It has score, timers.")
         return Table(id=name, title=name, columns=("",), rows=(), note=self.verdict.headline)
@@ -62,10 +63,12 @@ class Round:
     Attributes:
         told: what the director told when the clock started.
         director: the process that knows the truth; it ends with this one.
+        revealed: what the round came to, None while its clock runs.
     """
 
     told: Mapping[str, object]
     director: subprocess.Popen[str] = field(repr=False)
+    revealed: Reveal | None = field(default=None, repr=False)
 
     def look(self, what: str) -> StageResult | Table:
         """A stage of the path, or `lines`, `spans`, `rows`, or a metric; kept for the debrief.
@@ -78,11 +81,9 @@ class Round:
         return look(Path(str(self.told["folder"])), what)
 
     def submit(self, answers: Answers) -> Reveal:
-        """Hand the answers in; without all six the clock goes on.
-
-        Raises:
-            TriageError: the director broke.
-        """
+        """Hand the answers in; without all six the clock goes on, with all of them it is over."""
+        if self.revealed is not None:
+            return self.revealed
         if answers.lacks:
             says = "; ".join(f"{name}: {ASKED[name]}" for name in answers.lacks)
             finding = Finding(
@@ -91,8 +92,9 @@ class Round:
             return Reveal(verdict=judge((finding,)), told={})
         if self.director.poll() is None:
             _hand_in(Path(str(self.told["folder"])) / ANSWERS_FILE, answers)
-        told = _heard(self.director, say=_quiet)
-        return Reveal(verdict=_verdict(told), told=told)
+        told = _heard(self.director)
+        self.revealed = Reveal(verdict=_verdict(told), told=told)
+        return self.revealed
 
     def _repr_html_(self) -> str:
         keys = ("round", "commit", "source", "start", "limit_s")
@@ -151,7 +153,11 @@ def open_round(  # noqa: PLR0913  (one argument per notebook parameter)
     assert director.stdin is not None  # noqa: S101  (asked for above)
     director.stdin.write(json.dumps(order) + "\n")
     director.stdin.flush()
-    told = _heard(director, say=_quiet)
+    try:
+        told = _heard(director)
+    except BaseException:
+        director.stdin.close()  # whoever does not wait for the clock leaves the round
+        raise
     if told.get("kind") != "opened":
         raise TriageError(
             f"The round did not start: {told.get('why')}",
@@ -160,18 +166,13 @@ def open_round(  # noqa: PLR0913  (one argument per notebook parameter)
     return Round(told=told, director=director)
 
 
-def _heard(director: subprocess.Popen[str], *, say: Callable[[str], None]) -> dict[str, object]:
-    """The next thing that the director tells, but for its progress."""
+def _heard(director: subprocess.Popen[str]) -> dict[str, object]:
+    """The next thing that the director tells, but for its progress: a notebook shows results."""
     for line in director.stdout or ():
         told = dict(json.loads(line))
         if "kind" in told:
             return told
-        say(str(told.get("says")))
     return {"kind": "failed", "why": "its director ended", "hint": ""}
-
-
-def _quiet(_line: str) -> None:
-    """A notebook shows results, no progress."""
 
 
 def _hand_in(path: Path, answers: Answers) -> None:

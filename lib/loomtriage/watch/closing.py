@@ -1,26 +1,34 @@
-"""Closing: what is different now that the alert resolved?"""
+"""Closing: what is different now that the alert resolved, and what is that judged by?"""
 
 from __future__ import annotations
 
 from loomtriage.report.text import md
 from loomtriage.runner.diff import Diff
 
-CAVEAT = (
-    "The closing run is compared with the time before it, which lies inside the incident: its "
-    "figures count, a cause of `none` there only says that nothing is worse than then."
+AFTER = (
+    "The second run's baseline begins after the first one's window: what it takes for usual may "
+    "be the incident. Its figures count; that it names no fault says only that nothing is worse "
+    "than then."
 )
+BEFORE = (
+    "The second run's baseline begins before the first one's window: it is judged by what was "
+    "usual before the incident."
+)
+NOTHING = "The second run had no baseline: only its figures count."
 
 
 def closing_report(found: Diff) -> str:
     """The diff of the run that the alert started and the run after it resolved, as Markdown."""
+    baselines = [f", against {md(text)}" if text else "" for text in found.baselines]
     runs = (
-        f"- **Before:** {md(found.before)}, {md(found.windows[0])}",
-        f"- **Now:** {md(found.after)}, {md(found.windows[1])}",
+        f"- **Before:** {md(found.before)}, {md(found.windows[0])}{baselines[0]}",
+        f"- **Now:** {md(found.after)}, {md(found.windows[1])}{baselines[1]}",
     )
+    judged = (AFTER if found.is_after else BEFORE) if found.baselines[1] else NOTHING
     parts = [
         f"# Closed: {md(found.says)}",
         "\n".join(runs),
-        CAVEAT,
+        judged,
         *(table.markdown() for table in found.tables()),
         "## For people\n\n> **To be filled by a person.** What ended it, and is it fixed?",
     ]

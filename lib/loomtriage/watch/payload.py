@@ -1,27 +1,21 @@
-"""Payload: what does an Alertmanager webhook (version 4) say, and which of it is believed?
+"""Payload: what does an Alertmanager webhook (version 4) say, read within bounds?
 
-Label and annotation names never become anything; of the values only those of five known labels
-are taken, each checked against the contract. Addresses are never fetched.
+Whoever waits for alerts for months needs no data frames: this module knows nothing of the model.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
-from loomtriage.contract.keys import Result, canonical_projection
-from loomtriage.contract.reasons import is_known
 from loomtriage.errors import UsageError
-from loomtriage.model import Scope
 
 MAX_BYTES = 1024 * 1024
 """A group of 500 alerts with long labels is a third of this."""
 MAX_ALERTS = 1000
-_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_:]{0,79}")
 _Text = dict[str, str]
 _SINCE = datetime(2000, 1, 1, tzinfo=UTC)
@@ -76,41 +70,22 @@ class Delivery(BaseModel):
     @property
     def starts_at(self) -> datetime:
         """When the first alert of the group that speaks here began (aware UTC)."""
-        return min(a.startsAt for a in self._speaking)
+        return min(a.startsAt for a in self.speaking)
 
     @property
     def ends_at(self) -> datetime | None:
         """When the last alert of a resolved group ended (aware UTC)."""
-        ends = [a.endsAt for a in self._speaking if a.endsAt and a.endsAt >= _SINCE]
+        ends = [a.endsAt for a in self.speaking if a.endsAt and a.endsAt >= _SINCE]
         return max(ends) if ends else None
 
     @property
     def names(self) -> tuple[str, ...]:
         """Names of the alerts, those that are names; each once."""
-        found = (a.labels.get("alertname", "") for a in self._speaking)
+        found = (a.labels.get("alertname", "") for a in self.speaking)
         return tuple(sorted({name for name in found if _NAME.fullmatch(name)}))[:10]
 
     @property
-    def scope(self) -> Scope:
-        """What all alerts that speak here agree on, as far as the contract knows it."""
-        return Scope(
-            env=_agreed(_word(a.labels.get("env", "")) for a in self._speaking),
-            projection=_agreed(
-                canonical_projection(_word(a.labels.get("projection", ""))) for a in self._speaking
-            ),
-            op=_agreed(
-                _one_of(a.labels.get("op", ""), ("upsert", "delete")) for a in self._speaking
-            ),
-            reason=_agreed(
-                r if is_known(r := a.labels.get("reason", "")) else "" for a in self._speaking
-            ),
-            result=_agreed(
-                _one_of(a.labels.get("result", ""), tuple(Result)) for a in self._speaking
-            ),
-        )
-
-    @property
-    def _speaking(self) -> tuple[Alert, ...]:
+    def speaking(self) -> tuple[Alert, ...]:
         """The alerts in the group's own status; all, when none is."""
         return tuple(a for a in self.alerts if a.status == self.status) or self.alerts
 
@@ -136,17 +111,3 @@ def read_delivery(content: bytes) -> Delivery:
         ) from None
     except RecursionError:
         raise UsageError("The alert payload is nested too deep.", hint="Send a real one.") from None
-
-
-def _word(value: str) -> str:
-    """A name as our systems have them; anything else says nothing."""
-    return value if _WORD.fullmatch(value) and ".." not in value else ""
-
-
-def _one_of(value: str, known: Iterable[str]) -> str:
-    return value if value in set(known) else ""
-
-
-def _agreed(values: Iterable[str]) -> str:
-    found = set(values)
-    return found.pop() if len(found) == 1 else ""

@@ -1,12 +1,19 @@
-"""Question: which parameters of the path does an alert ask for?"""
+"""Question: which parameters of the path does an alert ask for, and what of it is believed?
+
+Label and annotation names never become anything; of the values only those of five known labels
+are taken, each checked against the contract. Addresses are never fetched.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
+from loomtriage.contract.keys import Result, canonical_projection
+from loomtriage.contract.reasons import is_known
 from loomtriage.contract.rules import LAB, PRODUCTION
-from loomtriage.model import Window
+from loomtriage.model import Scope, Window
 from loomtriage.model.window import iso
 from loomtriage.watch.payload import Delivery
 
@@ -18,6 +25,7 @@ CLOSING_LEAST = timedelta(seconds=60)
 """What a closing run looks at, at least; in the lab 10 s, below which no row comes through."""
 CLOSING_LEAST_LAB = timedelta(seconds=10)
 BASELINE = timedelta(minutes=15)
+_WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 SCALES = {"live": PRODUCTION, "lab": LAB}
 """Kinds of source that have a now, and how much faster alerts are there (a lab minute is 1 s)."""
 
@@ -40,7 +48,7 @@ def parameters_of(delivery: Delivery, *, source: str, now: datetime) -> dict[str
         least = CLOSING_LEAST if scale == PRODUCTION else CLOSING_LEAST_LAB
         start = min(delivery.ends_at or now, now - least)
     window = Window(start, min(now, start + LONGEST / scale))
-    scope = delivery.scope
+    scope = scope_of(delivery)
     return {
         "source": source,
         "start": iso(window.start),
@@ -51,6 +59,17 @@ def parameters_of(delivery: Delivery, *, source: str, now: datetime) -> dict[str
     }
 
 
+def scope_of(delivery: Delivery) -> Scope:
+    """What all alerts that speak agree on, as far as the contract knows it."""
+    return Scope(
+        env=_agreed(delivery, "env", _word),
+        projection=_agreed(delivery, "projection", lambda v: canonical_projection(_word(v))),
+        op=_agreed(delivery, "op", lambda v: v if v in {"upsert", "delete"} else ""),
+        reason=_agreed(delivery, "reason", lambda v: v if is_known(v) else ""),
+        result=_agreed(delivery, "result", lambda v: v if v in set(Result) else ""),
+    )
+
+
 def alert_json(delivery: Delivery) -> Mapping[str, object]:
     """What of the alert is kept in the run folder: names, start, and the scope it spoke of."""
     return {
@@ -58,6 +77,16 @@ def alert_json(delivery: Delivery) -> Mapping[str, object]:
         "status": delivery.status,
         "names": list(delivery.names),
         "starts_at": iso(delivery.starts_at),
-        "scope": delivery.scope.as_json(),
+        "scope": scope_of(delivery).as_json(),
         "alerts": len(delivery.alerts) + delivery.truncatedAlerts,
     }
+
+
+def _agreed(delivery: Delivery, label: str, believed: Callable[[str], str]) -> str:
+    found = {believed(alert.labels.get(label, "")) for alert in delivery.speaking}
+    return found.pop() if len(found) == 1 else ""
+
+
+def _word(value: str) -> str:
+    """A name as our systems have them; anything else says nothing."""
+    return value if _WORD.fullmatch(value) and ".." not in value else ""

@@ -109,6 +109,7 @@ def server_for(app: Starlette) -> uvicorn.Server:
             lifespan="off",
             ws="none",
             server_header=False,
+            proxy_headers=False,
             limit_concurrency=CONNECTIONS,
             h11_max_incomplete_event_size=HEADER_BYTES,
             timeout_keep_alive=1,

@@ -1,4 +1,4 @@
-"""Ten thousand hostile files: the reader accounts for every byte and never stalls."""
+"""Hostile files, ten thousand in the soak: every byte is accounted for, and nothing stalls."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ from tests.sources.hostile import GOOD, hostile_file
 CLASSES = set(str(Skip.__doc__).split("`")[5::2])
 
 
-@pytest.mark.parametrize("block", range(10))
+SOAK = (pytest.param(block, marks=pytest.mark.soak) for block in range(2, 10))
+
+
+@pytest.mark.parametrize("block", [0, 1, *SOAK])
 def test_every_byte_of_hostile_files_has_its_place(block):
     """No crash; parsed and skipped bytes make the size; skips have line, range and class."""
     for seed in range(block * 1000, block * 1000 + 1000):
@@ -84,10 +87,11 @@ PUMPS = (
 
 
 @pytest.mark.timeout(100)
+@pytest.mark.parametrize("size", [250_000, pytest.param(1_000_000, marks=pytest.mark.soak)])
 @pytest.mark.parametrize("pump", PUMPS)
-def test_a_megabyte_of_anything_is_read(pump):
-    """Twenty repeated strings, each a megabyte, on one line and on many, end."""
-    text = pump * (1_000_000 // len(pump))
+def test_much_of_anything_is_read(pump, size):
+    """Twenty repeated strings, each up to a megabyte, on one line and on many, end."""
+    text = pump * (size // len(pump))
     for data in (text[:999_000].encode(), (text + "\n").encode()):
         reading = read_lines(data, file="f")
         assert reading.parsed_bytes + reading.skipped_bytes == len(data)

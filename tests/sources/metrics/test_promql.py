@@ -46,10 +46,7 @@ def read_matchers(text: str) -> dict[str, str]:
     return found
 
 
-@settings(max_examples=10_000, deadline=None)
-@given(SPITEFUL)
-def test_matcher_value_round_trips(env):
-    """Whatever env is asked for, a reader of PromQL finds exactly it, and nothing beside it."""
+def finds_exactly(env):
     question = Question(
         signal=Signal.METRICS, window=WINDOW, metrics=(FAILED,), scope=Scope(env=env)
     )
@@ -59,7 +56,22 @@ def test_matcher_value_round_trips(env):
     assert read_matchers(query.removesuffix("[11s]")) == expected
 
 
-@settings(max_examples=1_000, deadline=None)
+@settings(max_examples=500, deadline=None)
+@given(SPITEFUL)
+def test_matcher_value_round_trips(env):
+    """Whatever env is asked for, a reader of PromQL finds exactly it, and nothing beside it."""
+    finds_exactly(env)
+
+
+@pytest.mark.soak
+@settings(max_examples=10_000, deadline=None)
+@given(SPITEFUL)
+def test_ten_thousand_values_round_trip(env):
+    """The same for very many."""
+    finds_exactly(env)
+
+
+@settings(max_examples=300, deadline=None)
 @given(st.builds(Scope, env=SPITEFUL, op=SPITEFUL, reason=SPITEFUL))
 def test_every_key_of_a_scope_round_trips(scope):
     """The one function that writes matchers keeps all values apart."""

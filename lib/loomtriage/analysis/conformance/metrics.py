@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Sequence
 
 import pandas as pd
 
 from loomtriage.analysis.conformance.gaps import Answer, Gap, Spoken, counted
-from loomtriage.analysis.counters.increases import Increases, labels_of
-from loomtriage.contract.catalogue import BY_ID, BY_WIRE, Metric, MetricType
-from loomtriage.contract.demands import BULK_FAMILY, LOST_WITHOUT, MAX_SERIES, MAX_VALUES
-from loomtriage.contract.keys import PIVOTS
+from loomtriage.analysis.conformance.series import Series, crowded, per_target, read_series
+from loomtriage.analysis.counters.increases import Increases
+from loomtriage.contract.catalogue import BY_ID, MetricType
+from loomtriage.contract.demands import BULK_FAMILY, LOST_WITHOUT, MAX_SERIES
 from loomtriage.contract.targets import TARGET_LABELS
-from loomtriage.model.frame import METRIC_LEVELS
-
-Labels = Mapping[str, str]
-_PARTS = ("_bucket", "_count", "_sum")
-_ID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}|[0-9a-f]{16,}|\d{9,}", re.IGNORECASE)
-_PIVOTS = frozenset(name for key in PIVOTS for name in (key.name, key.attribute, *key.also))
 
 
 def metric_answers(
@@ -32,12 +25,9 @@ def metric_answers(
         asked: ids that were asked for; what nobody asked for is not missed.
         inferred: labels that the source put there itself, which the series do not carry.
     """
-    series: list[tuple[Metric, Labels]] = [
-        (metric, {k: v for k, v in labels.items() if k not in inferred})
-        for metric, labels in _read(data)
-    ]
+    series = read_series(data, inferred)
     return (
-        _present(frozenset(metric.id for metric, _ in series), asked),
+        _present(frozenset(one.metric.id for one in series), asked),
         _missing_labels(series),
         _unexpected(series),
         _ids(series),
@@ -67,30 +57,11 @@ def reasons_on_series(data: pd.DataFrame, caveats: Iterable[str]) -> tuple[Spoke
         if new and text.startswith("alias: reason="):
             written[new.rstrip(".")] = old
     spoken = []
-    for metric, labels in _read(data):
-        reason = labels.get("reason", "")
+    for one in read_series(data):
+        reason = one.labels.get("reason", "")
         if reason and reason != "none":
-            name = written.get(reason, reason)
-            spoken.append(Spoken(where=f"metrics {metric.name}", reason=name))
+            spoken.append(Spoken(where=one.where, reason=written.get(reason, reason)))
     return tuple(spoken)
-
-
-def _read(data: pd.DataFrame) -> list[tuple[Metric, Labels]]:
-    """Series of the contract with all their labels, a histogram's parts under its own name."""
-    found: list[tuple[Metric, Labels]] = []
-    for column in labels_of(data):
-        levels = dict(zip(METRIC_LEVELS, column, strict=True))
-        name, extra = levels.pop("metric"), levels.pop("extra")
-        metric = BY_WIRE.get(name) or BY_WIRE.get(_stem(name))
-        pairs = (part.partition("=") for part in extra.split(",") if part)
-        labels = {**levels, **{key: value for key, _, value in pairs}}
-        if metric is not None:
-            found.append((metric, {k: v for k, v in labels.items() if v}))
-    return found
-
-
-def _stem(name: str) -> str:
-    return next((name.removesuffix(part) for part in _PARTS if name.endswith(part)), name)
 
 
 def _present(seen: frozenset[str], asked: frozenset[str]) -> Answer:
@@ -109,69 +80,48 @@ def _present(seen: frozenset[str], asked: frozenset[str]) -> Answer:
     return Answer(demand="metrics_present", n=len(wanted), gaps=gaps)
 
 
-def _missing_labels(series: list[tuple[Metric, Labels]]) -> Answer:
+def _missing_labels(series: Sequence[Series]) -> Answer:
     """Labels of the target are counted over all series: they come from one place."""
     missing: Counter[tuple[str, str]] = Counter()
     totals: Counter[str] = Counter()
-    for metric, labels in series:
+    for one in series:
         totals["metrics of all targets"] += 1
-        totals[f"metrics {metric.name}"] += 1
+        totals[one.where] += 1
         for name in TARGET_LABELS:
-            if name not in labels:
+            if name not in one.labels:
                 missing["metrics of all targets", f"label {name}"] += 1
-        for name in metric.labels:
-            if name not in labels:
-                missing[f"metrics {metric.name}", f"label {name}"] += 1
+        for name in one.lacks:
+            missing[one.where, f"label {name}"] += 1
     return Answer(demand="metrics_labels", n=len(series), gaps=counted(missing, totals))
 
 
-def _unexpected(series: list[tuple[Metric, Labels]]) -> Answer:
-    odd: Counter[tuple[str, str]] = Counter()
-    totals: Counter[str] = Counter()
-    for metric, labels in series:
-        where = f"metrics {metric.name}"
-        totals[where] += 1
-        known = {*metric.labels, *TARGET_LABELS, "le", *_PIVOTS}
-        for name in sorted(set(labels) - known):
-            odd[where, f"label {name}"] += 1
+def _unexpected(series: Sequence[Series]) -> Answer:
+    odd = Counter((one.where, f"label {name}") for one in series for name in one.odd)
+    totals = Counter(one.where for one in series)
     return Answer(demand="metrics_unexpected", n=len(series), gaps=counted(odd, totals))
 
 
-def _ids(series: list[tuple[Metric, Labels]]) -> Answer:
-    found: Counter[tuple[str, str]] = Counter()
-    totals: Counter[str] = Counter()
-    for metric, labels in series:
-        where = f"metrics {metric.name}"
-        totals[where] += 1
-        for name, value in labels.items():
-            if name in _PIVOTS or (name not in TARGET_LABELS and _ID.search(value)):
-                found[where, f"label {name}"] += 1
+def _ids(series: Sequence[Series]) -> Answer:
+    found = Counter((one.where, f"label {name}") for one in series for name in one.ids)
+    totals = Counter(one.where for one in series)
     return Answer(demand="metrics_pivot", n=len(series), gaps=counted(found, totals))
 
 
-def _cardinality(series: list[tuple[Metric, Labels]]) -> Answer:
+def _cardinality(series: Sequence[Series]) -> Answer:
     """Series of one metric on one target, and values of one label; buckets count once."""
-    sets: dict[tuple[str, str], set[tuple[tuple[str, str], ...]]] = {}
-    values: dict[tuple[str, str], set[str]] = {}
-    for metric, labels in series:
-        plain = tuple(sorted((k, v) for k, v in labels.items() if k != "le"))
-        sets.setdefault((metric.name, labels.get("instance", "")), set()).add(plain)
-        for name, value in plain:
-            if name not in TARGET_LABELS:
-                values.setdefault((metric.name, name), set()).add(value)
+    counts = per_target(series)
     gaps = [
-        Gap(where=f"metrics {name} of {instance}", what=f"{len(found)} series")
-        for (name, instance), found in sorted(sets.items())
-        if len(found) > MAX_SERIES.value
+        Gap(where=f"metrics {name} of {instance}", what=f"{count} series")
+        for (name, instance), count in sorted(counts.items())
+        if count > MAX_SERIES.value
     ]
     gaps += [
-        Gap(where=f"metrics {name}", what=f"{len(found)} values of {label}")
-        for (name, label), found in sorted(values.items())
-        if len(found) > MAX_VALUES.value
+        Gap(where=f"metrics {name}", what=f"{count} values of {label}")
+        for (name, label), count in sorted(crowded(series).items())
     ]
-    most = max((len(found) for found in sets.values()), default=0)
+    most = max(counts.values(), default=0)
     note = f"At most {most} series a metric and target; {MAX_SERIES.value:.0f} are allowed."
-    return Answer(demand="metrics_cardinality", n=len(sets), gaps=tuple(gaps), note=note)
+    return Answer(demand="metrics_cardinality", n=len(counts), gaps=tuple(gaps), note=note)
 
 
 def _attempts(increases: Increases) -> Answer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from loomtriage.drills.fault import PLACEBO, Undo
@@ -73,12 +74,21 @@ def standing(lab: LabState) -> tuple[str, ...]:
     return tuple(found)
 
 
-def no_fault_stands(lab: LabState) -> str:
-    """A sentence that proves the absence of any fault, empty when one stands."""
+def no_fault_stands(lab: LabState, *, but: Iterable[str] = ()) -> str:
+    """A sentence that proves the absence of any fault, empty when one stands.
+
+    Args:
+        lab: where.
+        but: what stood all along, as `standing` names it, and is no fault.
+    """
     from loomtriage.drills.faults.http import connect_error, proxy_state
 
     state = proxy_state(lab)
-    if standing(lab) or not state.listening or connect_error(lab.ports["elastic"]) != 0:
+    if (
+        set(standing(lab)) - set(but)
+        or not state.listening
+        or connect_error(lab.ports["elastic"]) != 0
+    ):
         return ""
     return (
         "The journal records no fault; proxy, index, database and processes show none, and a "

@@ -24,7 +24,7 @@ from loomtriage.sources.lines.parts import (
     last_line_end,
     open_log,
     part_count,
-    read_part,
+    read_into,
 )
 from loomtriage.sources.lines.reader import (
     MAX_JOINED,
@@ -34,7 +34,6 @@ from loomtriage.sources.lines.reader import (
     read_lines,
 )
 from loomtriage.sources.lines.runs import (
-    VALUE,
     Row,
     RowReader,
     Value,
@@ -163,11 +162,15 @@ class _Counter:
         self._values: Counter[Value] = Counter()
         self._tally = Tally()
         self._in_long_line = False
+        self._buffer = bytearray()
 
     def run(self, start: int, stop: int) -> Tally:
         shortest = size = PIECE_BYTES if self._rows else EXACT_PIECE_BYTES
         while start < stop:
-            data = read_part(self._log.descriptor, start, min(start + size, stop))
+            if len(self._buffer) < size:  # a fresh one each time would cost more than reading
+                self._buffer = bytearray(size)
+            data = memoryview(self._buffer)[: min(size, stop - start)]
+            data = data[: read_into(data, self._log.descriptor, start)]
             if not data:  # the file has become shorter
                 break
             used = self._piece(data, is_last=start + size >= stop)
@@ -182,28 +185,28 @@ class _Counter:
             self._tally.per_value[text_of(value, self._by)] += lines
         return self._tally
 
-    def _piece(self, data: bytes, *, is_last: bool) -> int:
+    def _piece(self, data: memoryview, *, is_last: bool) -> int:
         """Count what can be decided; how many bytes that was. The others are read again."""
         if self._in_long_line:
             return self._long_line(data)
-        cut = last_line_end(data, self._codec)
+        cut = last_line_end(self._buffer, self._codec, stop=len(data))
         if len(data) - cut > MAX_LINE_BYTES:
             self._decided(data[:cut], is_last=True)
             self._tally.skipped_lines["oversize"] += 1
             return cut + self._long_line(data[cut:])
         return self._decided(data if is_last else data[:cut], is_last=is_last)
 
-    def _long_line(self, data: bytes) -> int:
+    def _long_line(self, data: memoryview) -> int:
         """Account for more of a line that is too long to be one."""
-        end = first_line_end(data, self._codec)
+        end = first_line_end(bytes(data), self._codec)
         self._in_long_line = not end
         self._tally.skipped["oversize"] += end or len(data)
         return end or len(data)
 
-    def _decided(self, body: bytes, *, is_last: bool) -> int:
+    def _decided(self, body: memoryview, *, is_last: bool) -> int:
         """Count whole lines, up to where the exact reader needs those that follow."""
         begin = 0 if self._rows is None else self._walk(body, self._rows)
-        waiting = body[begin:]
+        waiting = bytes(body[begin:])
         if not waiting:
             return len(body)
         reading = self._read(waiting)
@@ -214,32 +217,25 @@ class _Counter:
             self._add(reading if cut == len(waiting) else self._read(waiting[:cut]))
         return begin + cut
 
-    def _walk(self, body: bytes, rows: RowReader) -> int:
+    def _walk(self, body: memoryview, reader: RowReader) -> int:
         """Count the decoded lines and what stands between them; where the rest is undecided."""
-        judged = rows.judge(body)
+        judged = reader.judge(body)
         edges: list[int] = [0, *judged.ends.tolist()]
-        left = list(judged.rows)
-        after = others = 0
-        for place in [number for number, row in enumerate(judged.rows) if row is None]:
+        rows, after = judged.rows, 0
+        self._values.update(judged.lines)
+        self._tally.parsed += len(rows)
+        self._tally.parsed_bytes += len(body)
+        for place in judged.left:
             if place < after:
                 continue
-            after = _new_start(body, edges, rows=judged.rows, place=place)
-            left[place:after] = [None] * (after - place)
-            if after == len(left):
-                self._count(left, size=edges[place] - others)
+            after = _new_start(body, edges, rows=rows, place=place)
+            self._values.subtract(reader.values(rows[place:after]))
+            self._tally.parsed -= after - place
+            self._tally.parsed_bytes -= edges[after] - edges[place]
+            if after == len(rows):
                 return edges[place]
-            others += edges[after] - edges[place]
-            self._add(self._read(body[edges[place] : edges[after]]))
-        self._count(left, size=len(body) - others)
+            self._add(self._read(bytes(body[edges[place] : edges[after]])))
         return len(body)
-
-    def _count(self, left: list[Row | None], *, size: int) -> None:
-        rows = list(filter(None, left))
-        self._tally.parsed += len(rows)
-        self._tally.parsed_bytes += size
-        if window := self._window:
-            rows = [row for row in rows if window.start <= row.ts < window.end]
-        self._values.update(map(VALUE, rows))
 
     def _read(self, data: bytes) -> Reading:
         return read_lines(data, file="", head=self._log.head or data, max_lines=len(data) + 1)
@@ -256,7 +252,9 @@ class _Counter:
             tally.skipped_lines[skip.kind] += skip.lines
 
 
-def _new_start(body: bytes, edges: list[int], *, rows: Sequence[Row | None], place: int) -> int:
+def _new_start(
+    body: memoryview, edges: list[int], *, rows: Sequence[Row | None], place: int
+) -> int:
     """Number of the line at which the exact reader would begin anew, behind an undecided one.
 
     That is the next line that was decoded. One that is as wide as the line before it may be part
@@ -268,7 +266,10 @@ def _new_start(body: bytes, edges: list[int], *, rows: Sequence[Row | None], pla
             after += 1
         elif rows[after - 1] is not None and after > place:
             return after
-        elif _is_as_wide(*(body[edges[n] : edges[n + 1]] for n in (after - 1, after))):
+        elif _is_as_wide(
+            bytes(body[edges[after - 1] : edges[after]]),
+            bytes(body[edges[after] : edges[after + 1]]),
+        ):
             after += 1
         else:
             return after
@@ -276,6 +277,8 @@ def _new_start(body: bytes, edges: list[int], *, rows: Sequence[Row | None], pla
 
 
 def _is_as_wide(before: bytes, line: bytes) -> bool:
+    if before.isascii() and line.isascii() and b"\0" not in before:
+        return len(before.rstrip(b"\r\n")) == len(line.rstrip(b"\r\n"))
     width = len(line.decode("utf-8", "replace").rstrip("\r\n"))
     text = before.decode("utf-8", "replace").lstrip("\ufeff").rstrip("\r\n")
     return width in (len(text), len(text.strip("\0")))

@@ -9,8 +9,10 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +24,7 @@ from loomtriage.sources.lines.parts import (
     count_newlines,
     even_parts,
     in_parts,
+    read_into,
     read_part,
 )
 
@@ -29,7 +32,10 @@ VERSION = 1
 _ID_BYTES = 16
 _HEADER_BYTES = 1024
 _EACH_BYTE = 0x0101010101010101
+_RARE = 3
+"""So many letters are compared at every byte of the file."""
 
+Codes = npt.NDArray[np.uint8]
 Hashes = npt.NDArray[np.uint64]
 Places = npt.NDArray[np.int64]
 
@@ -160,14 +166,16 @@ def _part(
     newlines: list[int] = []
     start, stop = part
     overlap = len(name) + 3 + _ID_BYTES
+    buffer, finder = bytearray(BLOCK_BYTES + overlap), _Finder(name, log.head)
+    codes, view = np.frombuffer(buffer, np.uint8), memoryview(buffer)
     for at in range(start, stop, BLOCK_BYTES):
-        data = read_part(log.descriptor, at, min(at + BLOCK_BYTES + overlap, log.size))
-        own = min(BLOCK_BYTES, stop - at)
-        codes = np.frombuffer(data, np.uint8)[:own]
-        newlines += count_newlines(codes)
-        places = _places(data, name, own)
+        size = read_into(view[: log.size - at], log.descriptor, at)
+        own = min(BLOCK_BYTES, stop - at, size)
+        codes[size:] = ord(" ")
+        newlines += count_newlines(codes[:own])
+        places = finder.places(codes, own)
         if len(places):
-            found.append(_hash_many(data, places + len(name), at - len(name)))
+            found.append(_hash_many(codes, places + len(name), at - len(name)))
     empty = np.empty(0, np.int64)
     hashes = np.concatenate([f[0] for f in found]) if found else empty.view(np.uint64)
     places = np.concatenate([f[1] for f in found]) if found else empty
@@ -176,24 +184,42 @@ def _part(
     return hashes[order], places[order], odd, np.array(newlines, np.int64)
 
 
-def _places(data: bytes, name: bytes, own: int) -> Places:
-    """Where the key stands in the piece's own bytes."""
-    between = np.fromiter(map(len, data.split(name)), np.int64)[:-1]
-    places: Places = np.cumsum(between + len(name)) - len(name)
-    return places[places < own]
+class _Finder:
+    """Finds a key where its letters stand that are rarest in this file, then looks at the rest."""
+
+    def __init__(self, name: bytes, head: bytes) -> None:
+        often = Counter(head)
+        self._name = name
+        self._rare = sorted(range(len(name)), key=lambda place: often[name[place]])[:_RARE]
+        self._marks = np.empty((2, BLOCK_BYTES), np.bool_)
+
+    def places(self, codes: Codes, own: int) -> Places:
+        """Where the key begins in the first `own` bytes, in order."""
+        marks, more = self._marks[:, :own]
+        marks[:] = True
+        for place in self._rare:
+            np.equal(codes[place : place + own], self._name[place], out=more)
+            np.logical_and(marks, more, out=marks)
+        found: Places = np.flatnonzero(marks)
+        texts = _at_each_byte(codes, f"S{len(self._name)}")[found]
+        return found.compress(texts == self._name)
 
 
-def _hash_many(data: bytes, behind: Places, shift: int) -> tuple[Hashes, Places, Places]:
+def _at_each_byte(codes: Codes, dtype: str) -> npt.NDArray[Any]:
+    """A value that begins at each byte, without a copy."""
+    size = np.dtype(dtype).itemsize
+    return np.ndarray((len(codes) - size + 1,), dtype, codes, strides=(1,))
+
+
+def _hash_many(codes: Codes, behind: Places, shift: int) -> tuple[Hashes, Places, Places]:
     """Hash the text values that stand behind these keys; the other places come apart."""
-    data = data.ljust(len(data) + 3 + _ID_BYTES)
-    codes = np.frombuffer(data, np.uint8)
     colon = codes[behind] == ord(":")
     tight = colon & (codes[behind + 1] == ord('"'))
     loose = colon & (codes[behind + 1] == ord(" ")) & (codes[behind + 2] == ord('"'))
     plain = tight | loose
     begin = (behind + np.where(tight, 2, 3))[plain]
-    at_each_byte = np.ndarray((len(data) - 7,), np.uint64, data, strides=(1,))
-    words = np.stack([at_each_byte[begin], at_each_byte[begin + 8]], axis=1)
+    eight = _at_each_byte(codes, "u8")
+    words = np.stack([eight[begin], eight[begin + 8]], axis=1)
     # Values longer than that many bytes, as ids are, need no second look.
     short = np.flatnonzero((_holds(words, '"') | _holds(words, "\\")).any(axis=1))
     value = words[short].view(np.uint8)

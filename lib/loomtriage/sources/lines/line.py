@@ -8,8 +8,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import NoReturn
 
-from loomtriage.sources.json_text import depth
+from loomtriage.sources.json_text import is_deeper
 
 MAX_DEPTH = 64
 
@@ -17,7 +18,9 @@ ANSI = re.compile(
     r"\x1b(?:\[[0-9;?]{0,20}[ -/]{0,4}[@-~]|\][^\x07\x1b]{0,200}(?:\x07|\x1b\\)|[@-Z\\-_])"
 )
 _SURROGATE = re.compile("[\ud800-\udfff]")
-_OWN = ("ts", "timestamp", "level", "logger", "event", "message", "trace_id", "span_id", "taskName")
+_OWN = frozenset(
+    "ts timestamp level logger event message trace_id span_id taskName".split()  # noqa: SIM905
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,14 +87,10 @@ def _record(raw: str, flags: set[str]) -> dict[str, object] | str:
         flags.add("ansi")
     if "\ufffd" in text:
         flags.add("undecodable")
-    if text.count("{") + text.count("[") > MAX_DEPTH and depth(text) > MAX_DEPTH:
+    if text.count("{") + text.count("[") > MAX_DEPTH and is_deeper(text, MAX_DEPTH):
         return "too_deep"
     try:
-        record = json.loads(
-            text,
-            object_pairs_hook=lambda pairs: _dict(pairs, flags),
-            parse_constant=lambda name: _constant(name, flags),
-        )
+        record = _decoded(text, flags)
     except RecursionError:
         return "too_deep"
     except ValueError as error:
@@ -105,6 +104,36 @@ def _word(record: Mapping[str, object], key: str) -> str:
     value = record.get(key)
     text = "" if value is None else str(value)
     return ANSI.sub("", text) if "\x1b" in text else text
+
+
+def _decoded(text: str, flags: set[str]) -> object:
+    """The document; the few odd ones are read twice, since a decoder for one line costs much."""
+    try:
+        return _DECODER.decode(text)
+    except _Odd:
+        return json.loads(
+            text,
+            object_pairs_hook=lambda pairs: _dict(pairs, flags),
+            parse_constant=lambda name: _constant(name, flags),
+        )
+
+
+class _Odd(Exception):
+    """What Python's decoder takes, and JSON forbids or leaves open."""
+
+
+def _plain_dict(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    record = dict(pairs)
+    if len(record) < len(pairs):
+        raise _Odd
+    return record
+
+
+def _no_constant(_name: str) -> NoReturn:
+    raise _Odd
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_plain_dict, parse_constant=_no_constant)
 
 
 def _dict(pairs: list[tuple[str, object]], flags: set[str]) -> dict[str, object]:

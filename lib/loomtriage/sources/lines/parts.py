@@ -11,6 +11,7 @@ import os
 import stat
 import threading
 import time
+from array import array
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -75,6 +76,14 @@ def open_log(path: Path) -> Iterator[OpenLog]:
         os.close(descriptor)
 
 
+def read_into(view: memoryview, descriptor: int, start: int) -> int:
+    """Fill the view with the bytes from `start` on; how many there were."""
+    filled = 0
+    while filled < len(view) and (more := os.preadv(descriptor, [view[filled:]], start + filled)):
+        filled += more
+    return filled
+
+
 def read_part(descriptor: int, start: int, stop: int) -> bytes:
     """The bytes `[start, stop)`; fewer when the file has become shorter."""
     pieces: list[bytes] = []
@@ -95,12 +104,28 @@ def first_line_end(data: bytes, codec: str) -> int:
     return at + len(newline) if at >= 0 else 0
 
 
-def last_line_end(data: bytes, codec: str) -> int:
-    """Just behind the last newline, 0 when there is none."""
-    newline, at = _NEWLINES.get(codec, b"\n"), data.rfind(_NEWLINES.get(codec, b"\n"))
+def last_line_end(data: bytes | bytearray, codec: str, *, stop: int | None = None) -> int:
+    """Just behind the last newline before `stop`, 0 when there is none."""
+    newline = _NEWLINES.get(codec, b"\n")
+    at = data.rfind(newline, 0, stop)
     while at % len(newline) and at >= 0:
         at = data.rfind(newline, 0, at + len(newline) - 1)
     return at + len(newline) if at >= 0 else 0
+
+
+def line_edges(data: bytes, codec: str, max_lines: int) -> array[int]:
+    """Byte offsets of line starts and of the end; at most `max_lines` lines."""
+    newline = _NEWLINES.get(codec, b"\n")
+    edges, at, step = array("q", [0]), 0, len(newline)
+    while len(edges) <= max_lines and (at := data.find(newline, at)) >= 0:
+        if at % step:
+            at += 1  # the two bytes belong to neighbouring characters
+            continue
+        at += step
+        edges.append(at)
+    if len(edges) <= max_lines and edges[-1] < len(data):
+        edges.append(len(data))
+    return edges
 
 
 def part_count(size: int) -> int:

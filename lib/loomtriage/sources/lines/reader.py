@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from array import array
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -12,6 +11,7 @@ from datetime import datetime
 from loomtriage.model import Window
 from loomtriage.sources.json_text import Brackets
 from loomtriage.sources.lines.line import ANSI, Line, read_line
+from loomtriage.sources.lines.parts import line_edges
 from loomtriage.sources.lines.runs import outside
 from loomtriage.sources.redact import redact, safe
 
@@ -85,7 +85,7 @@ def read_lines(
         max_lines: the rest of the file is one skip; `MAX_LINES` when not given.
     """
     codec = codec_of(data if head is None else head)
-    edges = _edges(data, codec, MAX_LINES if max_lines is None else max_lines)
+    edges = line_edges(data, codec, MAX_LINES if max_lines is None else max_lines)
     return _Reader(data, file=file, window=window, codec=codec, edges=edges).read()
 
 
@@ -113,7 +113,7 @@ class _Reader:
         self._data, self._file, self._window, self._codec = data, file, window, codec
         self._edges, self._count = edges, len(edges) - 1
         self._lines: list[Line] = []
-        self._skips: list[Skip] = []
+        self._skips: list[_OpenSkip] = []
         self._parsed = 0
         self._first: datetime | None = None
         self._last: datetime | None = None
@@ -129,7 +129,7 @@ class _Reader:
             self._skip(self._count, self._count + 1, "not_read", end=len(self._data))
         return Reading(
             lines=tuple(self._lines),
-            skipped=tuple(self._skips),
+            skipped=tuple(skip.closed() for skip in self._skips),
             size=len(self._data),
             parsed_bytes=self._parsed,
             first=self._first,
@@ -178,7 +178,7 @@ class _Reader:
     def _join(self, place: int, text: str) -> tuple[str, int] | None:
         """Put a hard-wrapped object together again: full-width lines, then the shorter rest."""
         width, brackets, pieces, total = len(text), Brackets(), [text], len(text)
-        if width < WRAP_FROM or brackets.feed(text):
+        if width < WRAP_FROM or place + 1 == self._count or brackets.feed(text):
             return None
         for at in range(place + 1, self._count):
             long = self._edges[at + 1] - self._edges[at] > 4 * MAX_JOINED
@@ -213,61 +213,78 @@ class _Reader:
         start, stop = self._edges[place], self._edges[after] if end is None else end
         last = self._skips[-1] if self._skips else None
         if last and last.kind == kind and last.end == start and kind != "traceback":
-            self._skips[-1] = Skip(
-                line=last.line, start=last.start, end=stop, kind=kind, lines=last.lines + 1
-            )
+            last.end = stop
+            last.lines += 1
         else:
-            self._skips.append(
-                Skip(
-                    line=place + 1, start=start, end=stop, kind=kind, lines=after - place, says=says
-                )
-            )
+            self._skips.append(_OpenSkip(place + 1, start, stop, kind, after - place, says))
         return after
 
     def _traceback(self, place: int) -> int:
         """A raw traceback up to its exception, chained ones and hard wraps included."""
-        at, says, widths = place + 1, "", Counter[int]()
-        while at < self._count and self._edges[at + 1] - self._edges[at] <= MAX_LINE_BYTES:
+        at, says, widths, edges = place + 1, "", _Widths(), self._edges
+        measured, indents = at, b" \t" if self._codec == "utf-8" else b""
+        while at < self._count and edges[at + 1] - edges[at] <= MAX_LINE_BYTES:
+            if self._data[edges[at]] in indents:  # belongs to it, whatever it says
+                at += 1
+                continue
             text = self._text(at)
             if text.startswith("{"):
                 break
             if text.startswith(_TRACEBACK):
                 says = ""
             if says and not text.startswith((" ", "\t", *_CHAIN)):
-                wraps = self._is_full(at - 1, widths)
+                for line in range(measured, at):
+                    widths.take(len(self._text(line)))
+                measured, wraps = at, widths.is_last_full()
                 if not wraps and (text.strip() or not self._goes_on(at + 1)):
                     break
                 says += text[: 400 - len(says)] if wraps else ""
             elif _EXCEPTION.match(text):
                 says = text[:400]
-            widths[len(text)] += 1
             at += 1
         return self._skip(place, at, "traceback", says=safe(says, limit=120))
-
-    def _is_full(self, place: int, widths: Counter[int]) -> bool:
-        """Whether a line was wrapped: as wide as the widest, which several lines are."""
-        widest = max(widths)
-        return widest >= WRAP_FROM and widths[widest] > 1 and len(self._text(place)) == widest
 
     def _goes_on(self, place: int) -> bool:
         return place < self._count and self._text(place).startswith((_TRACEBACK, *_CHAIN))
 
 
-def _edges(data: bytes, codec: str, max_lines: int) -> array[int]:
-    """Byte offsets of line starts and of the end; at most `max_lines` lines."""
-    newline = {"utf-16-le": b"\n\x00", "utf-16-be": b"\x00\n"}.get(codec, b"\n")
-    edges, at = array("q", [0]), 0
-    while len(edges) <= max_lines:
-        at = data.find(newline, at)
-        if at < 0:
-            break
-        if len(newline) == 2 and at % 2:
-            at += 1  # the two bytes belong to neighbouring characters
-            continue
-        at += len(newline)
-        edges.append(at)
-    else:
-        return edges
-    if edges[-1] < len(data):
-        edges.append(len(data))
-    return edges
+@dataclass(slots=True)
+class _OpenSkip:
+    """A skip that the next line may belong to."""
+
+    line: int
+    start: int
+    end: int
+    kind: str
+    lines: int
+    says: str
+
+    def closed(self) -> Skip:
+        return Skip(
+            line=self.line,
+            start=self.start,
+            end=self.end,
+            kind=self.kind,
+            lines=self.lines,
+            says=self.says,
+        )
+
+
+@dataclass(slots=True)
+class _Widths:
+    """How wide lines are, one after the other."""
+
+    last: int = 0
+    widest: int = 0
+    as_wide: int = 0
+
+    def take(self, width: int) -> None:
+        """The next line."""
+        if width > self.widest:
+            self.widest, self.as_wide = width, 0
+        self.as_wide += width == self.widest
+        self.last = width
+
+    def is_last_full(self) -> bool:
+        """Whether the last line was wrapped: as wide as the widest, which several lines are."""
+        return self.last == self.widest >= WRAP_FROM and self.as_wide > 1

@@ -7,7 +7,8 @@ it refuses, and the few things that it takes and the exact reader does not, are 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
@@ -34,6 +35,7 @@ _ATTRIBUTES = ("level", "logger", "event", "message", "trace_id", "span_id")
 _REFUSALS = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 
 Moment = Annotated[datetime, msgspec.Meta(tz=True)]
+Text = bytes | memoryview
 Value = str | int | None
 
 
@@ -44,7 +46,7 @@ class Row(msgspec.Struct, gc=False):
     value: Value = None
 
 
-VALUE = attrgetter("value")
+_VALUE = attrgetter("value")
 
 
 class _Time(msgspec.Struct, gc=False):
@@ -61,10 +63,14 @@ class Judged:
     Attributes:
         ends: where each line ends, behind its newline.
         rows: what each line says; None where only the exact reader can tell.
+        left: the places of those None, in order.
+        lines: how many lines in the window say what.
     """
 
     ends: npt.NDArray[np.int64]
     rows: list[Row | None]
+    left: list[int]
+    lines: Counter[Value]
 
 
 class RowReader:
@@ -75,28 +81,41 @@ class RowReader:
         fields = [("ts", Moment), ("value", Value, None)]
         row = msgspec.defstruct("Row", fields, bases=(Row,), rename={"value": key}, gc=False)
         self._decoder: msgspec.json.Decoder[Row] = msgspec.json.Decoder(row)
-        # The decoder rounds what is finer than a microsecond, the exact reader cuts it off.
-        self._edges = () if window is None else (window.start, window.end)
-        self._key = key
+        self._key, self._window = key, window
         self._plain: set[Value] = {None}
+        self._finder = _LineFinder()
+        self._is_mixed = False  # whether a line of the last run was refused
 
-    def judge(self, body: bytes) -> Judged:
+    def judge(self, body: Text) -> Judged:
         """Decode the lines of UTF-8 text; a last one without its newline is left open."""
-        ends, fits = _lines(body)
+        ends, fits = self._finder.lines(body)
         rows: list[Row | None] = [None] * len(ends)
         edges = [0, *ends.tolist()]
         turns = np.flatnonzero(np.diff(fits, prepend=False, append=False)).tolist()
         for first, after in zip(turns[::2], turns[1::2], strict=True):
-            rows[first:after] = self._run(body, edges[first : after + 1])
-        strange = set(map(VALUE, filter(None, rows))) - self._plain
-        strange = {value for value in strange if not self._is_plain(value)}
-        if strange or self._edges:
+            rows[first:after] = run = self._run(body, edges[first : after + 1])
+            if self._is_mixed:
+                fits[first:after] = [row is not None for row in run]
+        lines: Counter[Value] = Counter(map(_VALUE, filter(None, rows)))
+        strange = {value for value in lines.keys() - self._plain if not self._is_plain(value)}
+        if strange or self._window:
+            # The decoder rounds what is finer than a microsecond, the exact reader cuts it off.
+            bounds = (self._window.start, self._window.end) if self._window else ()
             for place, row in enumerate(rows):
-                if row is not None and (row.value in strange or row.ts in self._edges):
-                    rows[place] = None
-        return Judged(ends=ends, rows=rows)
+                if row is not None and (row.value in strange or row.ts in bounds):
+                    rows[place], fits[place] = None, False
+            lines = Counter(self.values(rows))
+        left = np.flatnonzero(~fits).tolist()
+        return Judged(ends=ends, rows=rows, left=left, lines=lines)
 
-    def _run(self, body: bytes, edges: list[int]) -> Sequence[Row | None]:
+    def values(self, rows: Iterable[Row | None]) -> Iterator[Value]:
+        """What the decoded ones say that are in the window."""
+        decoded = filter(None, rows)
+        if (window := self._window) is None:
+            return map(_VALUE, decoded)
+        return (row.value for row in decoded if window.start <= row.ts < window.end)
+
+    def _run(self, body: Text, edges: list[int]) -> Sequence[Row | None]:
         """Decode neighbouring lines together or, when one is refused, one by one.
 
         Each begins and ends with a brace, and no value holds `}` before a newline and `{`: so
@@ -106,11 +125,12 @@ class RowReader:
             rows = self._decoder.decode_lines(body[edges[0] : edges[-1]])
         except _REFUSALS:
             rows = []
-        if len(rows) == len(edges) - 1:
+        self._is_mixed = len(rows) != len(edges) - 1
+        if not self._is_mixed:
             return rows
         return [self._one(body[a:b]) for a, b in pairwise(edges)]
 
-    def _one(self, line: bytes) -> Row | None:
+    def _one(self, line: Text) -> Row | None:
         try:
             return self._decoder.decode(line)
         except _REFUSALS:
@@ -149,24 +169,34 @@ def outside(text: str, window: Window) -> datetime | None:
     return None if moment in window or moment == window.end else moment
 
 
-def _lines(body: bytes) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
-    """Where the lines end, and which of them may be decoded."""
-    codes = np.frombuffer(body, np.uint8)
-    ends = np.flatnonzero(codes == ord("\n")) + 1
-    is_open = len(body) > 0 and not body.endswith(b"\n")
-    if is_open:
-        ends = np.append(ends, len(body))
-    starts = np.concatenate([[0], ends[:-1]])[: len(ends)]
-    last, before_last = (codes[np.maximum(ends - back, 0)] for back in (2, 3))
-    last = np.where(last == ord("\r"), before_last, last)
-    fits = (codes[starts] == ord("{")) & (last == ord("}")) & (ends - starts <= MAX_ROW_BYTES)
-    brackets = (codes & 0xDF) == ord("[")  # either bracket
-    if np.count_nonzero(brackets) - len(ends) >= MAX_DEPTH:
-        before = np.concatenate([[0], np.cumsum(brackets)])
-        fits &= before[ends] - before[starts] <= MAX_DEPTH
-    if is_open:
-        fits[-1] = False
-    return ends, fits
+class _LineFinder:
+    """Finds lines; its two scratch arrays are kept, since fresh ones cost more than the search."""
+
+    def __init__(self) -> None:
+        self._codes = np.empty(0, np.uint8)
+        self._marks = np.empty(0, np.bool_)
+
+    def lines(self, body: Text) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.bool_]]:
+        """Where the lines end, and which of them may be decoded."""
+        if len(self._codes) < len(body):
+            self._codes, self._marks = np.empty(len(body), np.uint8), np.empty(len(body), np.bool_)
+        codes, marks = np.frombuffer(body, np.uint8), self._marks[: len(body)]
+        ends = np.flatnonzero(np.equal(codes, ord("\n"), out=marks)) + 1
+        is_open = len(body) > 0 and codes[-1] != ord("\n")
+        if is_open:
+            ends = np.append(ends, len(body))
+        starts = np.concatenate([[0], ends[:-1]])[: len(ends)]
+        last, before_last = (codes[np.maximum(ends - back, 0)] for back in (2, 3))
+        last = np.where(last == ord("\r"), before_last, last)
+        fits = (codes[starts] == ord("{")) & (last == ord("}")) & (ends - starts <= MAX_ROW_BYTES)
+        folded = np.bitwise_and(codes, 0xDF, out=self._codes[: len(body)])
+        np.equal(folded, ord("["), out=marks)  # either bracket
+        if np.count_nonzero(marks) - len(ends) >= MAX_DEPTH:
+            before = np.searchsorted(np.flatnonzero(marks), [0, *ends])
+            fits &= np.diff(before) <= MAX_DEPTH
+        if is_open:
+            fits[-1] = False
+        return ends, fits
 
 
 def value_of(line: Line, key: str) -> str:
