@@ -130,7 +130,7 @@ CAUSES: tuple[Cause, ...] = (
         id="collector_down",
         title="the trace collector is gone",
         action=Action.RESTART,
-        says="Spans are lost; the business is not affected.",
+        says="Spans are lost; that alone does not harm the business.",
         do="Bring the collector back, then restart workers that started without it.",
     ),
     Cause(

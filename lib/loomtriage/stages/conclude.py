@@ -76,6 +76,8 @@ def conclude(  # noqa: PLR0913  (what is concluded from, each a part of its own)
     where = _where(scope) if top and not top.aside else ""
     if where or answer.why:
         headline += f": {where or answer.why}"
+    if beside := [BY_ID[c.cause].title for c in answer.named[1:]]:
+        headline += f"; beside it: {' and '.join(beside)}"
     return {
         "cause": cause.id,
         "headline": headline,
