@@ -42,9 +42,12 @@ def _triage(verdict: Mapping[str, object]) -> list[str]:
     ]
     proofs = [e for e in _items(verdict, "evidence") if e["kind"] not in PLACES]
     parts += [("evidence", f"{e['kind']} {_short(e['ref'])}: {e['says']}") for e in proofs[:SHOWN]]
-    missing = dict.fromkeys(str(m["why"])[:240] for m in _items(verdict, "missing"))
-    parts += [("missing", why) for why in missing]
-    parts += [("do", str(a["says"])) for a in _items(verdict, "actions")[:1]]
+    missing = tuple(dict.fromkeys(str(m["why"])[:240] for m in _items(verdict, "missing")))
+    longest = (why for why in missing if sum(one.startswith(why) for one in missing) == 1)
+    parts += [("missing", why) for why in longest]
+    also = verdict.get("also")
+    causes = 1 + (len(also) if isinstance(also, list) else 0)
+    parts += [("do", str(a["says"])) for a in _items(verdict, "actions")[:causes]]
     commands = (str(a["command"]) for a in _items(verdict, "actions"))
     parts += [("close out", one) for one in commands if " close-out " in one][:2]
     return lines + [LABEL.format(name, text) for name, text in parts if text]

@@ -21,7 +21,7 @@ def build_verdict(case: Case, folder: Path, sections: tuple[Section, ...]) -> di
     left = before(read_handover(folder), "path")
     concluded = _explained(folder).get("conclusion") or {}
     findings = [finding for section in sections for finding in section.verdict.findings]
-    cause = str(concluded.get("cause", "unknown"))
+    cause, also = str(concluded.get("cause", "unknown")), list(concluded.get("also", []))
     state = _state(sections, cause, findings)
     if state is State.BAD and concluded.get("thin"):
         state = State.WARN  # named by agreeing signals, on fewer events than counts may carry
@@ -34,7 +34,7 @@ def build_verdict(case: Case, folder: Path, sections: tuple[Section, ...]) -> di
         "state": str(state),
         "headline": str(concluded.get("headline") or _last_word(sections)),
         "cause": cause,
-        "also": concluded.get("also", []),
+        "also": also,
         "abstained": bool(concluded.get("abstained", True)),
         "why": str(concluded.get("why", "" if concluded else "the explain stage left no result")),
         "confidence": concluded.get("confidence", 0.0),
@@ -44,7 +44,7 @@ def build_verdict(case: Case, folder: Path, sections: tuple[Section, ...]) -> di
         "evidence": _evidence(findings),
         "coverage": coverage,
         "missing": _missing(findings),
-        "actions": [] if _is_aside(sections) else [*_actions(cause), *_close_out(left)],
+        "actions": [] if _is_aside(sections) else [*_actions(cause, *also), *_close_out(left)],
         "window": case.window.as_json(),
         "baseline": case.baseline.as_json() if case.baseline else None,
     }
@@ -103,18 +103,20 @@ def _missing(findings: list[Finding]) -> list[dict[str, str]]:
     ]
 
 
-def _actions(cause: str) -> list[dict[str, str]]:
-    entry = BY_ID[cause]
-    if cause in ("none", "unknown"):
-        return [{"kind": str(entry.action), "says": entry.do, "command": ""}]
-    return [
-        {"kind": str(entry.action), "says": entry.do, "command": ""},
-        {
-            "kind": "check",
-            "says": "Look again once it is done; the cause must be none.",
-            "command": "loomtriage path --source live --last 5m",
-        },
+def _actions(*causes: str) -> list[dict[str, str]]:
+    """What each cause asks for, and then to look again."""
+    asked = [
+        {"kind": str(one.action), "says": one.do, "command": ""}
+        for one in (BY_ID[cause] for cause in causes)
     ]
+    if causes[0] in ("none", "unknown"):
+        return asked
+    again = {
+        "kind": "check",
+        "says": "Look again once it is done; the cause must be none.",
+        "command": "loomtriage path --source live --last 5m",
+    }
+    return [*asked, again]
 
 
 def _close_out(left: Mapping[str, object]) -> list[object]:

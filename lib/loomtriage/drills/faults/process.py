@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 
 STOP, KILL = "process_stop", "process_kill"
 HOLDS_WITHIN_S = 6.0
-DIES_S = 0.5
+DIES_S, DYING_S = 10.0, 0.5
+"""How long a killed process may take to go on a busy machine; how long a living one is looked at
+that may be dying."""
 _LOOK_EVERY_S = 0.004
 
 
@@ -55,7 +57,12 @@ class ProcessFault:
             self._send(signal.SIGSTOP)
         if self.planned.kind == KILL:
             self._send(signal.SIGKILL)
-            wait_gone(int(self.planned.detail["pid"]), self.planned.detail["mark"], wait_s=DIES_S)
+            pid, mark = int(self.planned.detail["pid"]), self.planned.detail["mark"]
+            if not wait_gone(pid, mark, wait_s=DIES_S):
+                raise SourceUnavailable(
+                    f"The worker's process {pid} was killed and is still there.",
+                    hint="The machine is too busy for this drill; try again.",
+                )
         return self.planned
 
     def witness(self) -> Evidence | None:
@@ -127,7 +134,7 @@ def wake(lab: LabState, undo: Undo) -> None:
         with suppress(ProcessLookupError):
             os.killpg(pid, signal.SIGCONT)
     # A process that was killed a moment ago may still be counted among the living.
-    if undo.kind == KILL and wait_gone(pid, mark, wait_s=DIES_S):
+    if undo.kind == KILL and wait_gone(pid, mark, wait_s=DYING_S):
         control.start(lab, undo.detail["service"])
 
 
