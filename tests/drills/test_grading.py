@@ -99,3 +99,21 @@ def test_the_command_says_so(tmp_path, capsys, answers, code):
         main(["grade", str(tmp_path), "--json"])
     assert stopped.value.code == code
     assert json.loads(capsys.readouterr().out)["rounds"] == len(answers)
+
+
+def counting(result_, what: str, value: float) -> DrillResult:
+    """The same result with one more count."""
+    seen = Finding(check=f"drill.{what}", state=State.OK, says="", value=value)
+    return replace(result_, expectations=(*result_.expectations, seen))
+
+
+def test_counts_of_drills_that_ran_again_are_spread(tmp_path):
+    """Least, median and most of what moves; what rests, and what ran once, is left out."""
+    rises, flat = "rises failed reason=x", "flat terminal_failed"
+    down = result("es_down", "es_down")
+    rounds = [counting(down, rises, value) for value in (12.0, 40.0, 20.0)]
+    rounds.append(counting(down, flat, 0.0))
+    once = counting(result("es_429", "es_429"), rises, 3.0)
+    board = read_board([sealed(tmp_path, *rounds, once)])
+    assert board.spread().rows == (("es_down", rises, "3", "OK", "12", "20", "40"),)
+    assert read_board([sealed(tmp_path / "once", once)]).spread().rows == ()

@@ -13,10 +13,11 @@ from typing import IO, TYPE_CHECKING, Annotated
 import typer
 
 from loomtriage.cli.options import Json, Out, out_dir
-from loomtriage.cli.terminal import relative, say, show
+from loomtriage.cli.terminal import printable, relative, say, show
 from loomtriage.errors import UsageError
 
 if TYPE_CHECKING:
+    from loomtriage.drills.result import DrillResult
     from loomtriage.drills.session import Order
 
 app = typer.Typer()
@@ -66,11 +67,12 @@ def drill(  # noqa: PLR0913, PLR0917  (one parameter per documented option)
         worker_cmd=tuple(shlex.split(worker_cmd)),
         out=out_dir(out),
     )
-    codes = [
-        _perform(chosen, replace(order, seed=number), example=example, json=as_json)
-        for number in range(seed, seed + repeat)
-    ]
-    raise typer.Exit(max(codes))
+    performed: list[DrillResult] = []
+    for number in range(seed, seed + repeat):
+        performed += _perform(chosen, replace(order, seed=number), example=example, json=as_json)
+    if repeat > 1 and not as_json:
+        _show_spread(performed)
+    raise typer.Exit(max(int(one.exit_code) for one in performed))
 
 
 def _chosen(names: Sequence[str], *, every: bool) -> tuple[str, ...]:
@@ -83,21 +85,29 @@ def _chosen(names: Sequence[str], *, every: bool) -> tuple[str, ...]:
     return tuple(DRILLS) if every else tuple(names)
 
 
-def _perform(names: Sequence[str], order: Order, *, example: bool, json: bool) -> int:
-    """Perform drills one after the other; the worst exit code."""
+def _perform(names: Sequence[str], order: Order, *, example: bool, json: bool) -> list[DrillResult]:
+    """Perform drills one after the other; what they came to."""
     from loomtriage.drills.session import run_drills
     from loomtriage.model import State
     from loomtriage.runner.folder import keep_as_example
     from loomtriage.settings import shipped
 
-    codes = []
+    results = []
     for done in run_drills(names, order, say=say):
         show(done.folder, done.verdict, as_json=json, drill=done.result.as_json())
-        codes.append(int(done.result.exit_code))
+        results.append(done.result)
         if example and done.folder and done.result.state is State.OK:
             kept = keep_as_example(done.folder, shipped("runbooks/examples"), name=done.result.id)
             print(f"example   {relative(kept)}")
-    return max(codes)
+    return results
+
+
+def _show_spread(performed: Sequence[DrillResult]) -> None:
+    from loomtriage.drills.spread import counted, spread_table
+
+    table = spread_table([counted(one.as_json()) for one in performed])
+    if table.rows:
+        print(printable(table.plain()))
 
 
 def side_by_side(shares: Sequence[Sequence[str]], options: Sequence[str]) -> int:

@@ -60,6 +60,8 @@ def grade(  # noqa: PLR0913, PLR0917  (one parameter per documented option)
     else:
         print(printable(board.confusion().plain()), end="\n\n")
         print(printable(board.cross().plain()), end="\n\n")
+        if board.spread().rows:
+            print(printable(board.spread().plain()), end="\n\n")
         print(printable(board.figures().plain()))
     raise typer.Exit(int(EXIT_OF_STATE[board.state]))
 

@@ -12,6 +12,7 @@ from loomtriage.contract.causes import CAUSES
 from loomtriage.drills.book import DRILLS
 from loomtriage.drills.cross import cross_table
 from loomtriage.drills.result import INVALID, RESULT_FILE
+from loomtriage.drills.spread import Counted, counted, spread_table
 from loomtriage.errors import BundleDamaged
 from loomtriage.model import State
 from loomtriage.report.tables import Table
@@ -31,6 +32,7 @@ class Round:
         answer: the cause that the triage gave, empty when it was never asked.
         is_valid: whether the drill proved its fault; others are counted, and not graded.
         is_placed: whether the triage's scope agrees with the drill's.
+        counted: its key counts.
         fits: drills whose expectations were met, see `cross`.
     """
 
@@ -40,6 +42,7 @@ class Round:
     answer: str
     is_valid: bool
     is_placed: bool
+    counted: Counted
     fits: tuple[str, ...] = ()
 
     @property
@@ -139,6 +142,10 @@ class Board:
             met[name] = [one for one in DRILLS if one in (always if one == name else ever)]
         return cross_table(met)
 
+    def spread(self) -> Table:
+        """The key counts of drills that were performed more than once."""
+        return spread_table([one.counted for one in self.rounds])
+
     def as_json(self) -> dict[str, object]:
         """Counts and rounds, for machines."""
         return {
@@ -190,6 +197,7 @@ def _round(file: Path) -> Round:
             answer=answer,
             is_valid=bool(answer) and not broken and not result["says"].startswith(INVALID),
             is_placed=grades.get("drill.scope") == State.OK,
+            counted=counted(result),
             fits=tuple(str(name) for name in result.get("fits", ())),
         )
     except (KeyError, TypeError, ValueError, AttributeError):
