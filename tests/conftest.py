@@ -50,7 +50,5 @@ def pytest_make_collect_report(collector):
 
 
 def pytest_collection_modifyitems(items):
-    """Under xdist a file is never torn apart, and the longest come first: none is waited for."""
+    """The longest files come first: none is waited for."""
     items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else 99)
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(str(item.path)))

@@ -142,11 +142,16 @@ def _live(tape: Tape) -> Evidence:
     return Evidence(
         sources=sources,
         links=Links(
-            prometheus=without_userinfo(chosen.prometheus_url),
-            jaeger="" if chosen.traces else without_userinfo(chosen.jaeger_url),
-            grafana=without_userinfo(chosen.grafana_url),
+            prometheus=_base(chosen.prometheus_url),
+            jaeger="" if chosen.traces else _base(chosen.jaeger_url),
+            grafana=_base(chosen.grafana_url),
         ),
     )
+
+
+def _base(url: str) -> str:
+    """An address that paths are put behind, for everybody to read."""
+    return without_userinfo(url).rstrip("/")
 
 
 def _live_traces(chosen: Settings, tape: Tape) -> Traces | None:

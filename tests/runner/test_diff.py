@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import shutil
+from datetime import timedelta
 
 import pytest
 
 from loomtriage.cli import main
 from loomtriage.errors import BundleDamaged
+from loomtriage.model.window import iso
 from loomtriage.runner.diff import FAILING, diff
 from loomtriage.settings import shipped
+from loomtriage.sources.manifest import read_manifest
 
 EXAMPLES = shipped("runbooks/examples")
 GONE = "It was es_429; the second run finds no fault"
@@ -37,6 +40,16 @@ def test_a_baseline_before_the_incident_needs_no_limit(tmp_path):
     found = diff(EXAMPLES / "es_429", after)
     assert (found.says, found.is_after) == (f"{GONE}.", False)
     assert found.baselines[1] == f"{early['start']} to {early['end']}"
+
+
+def test_a_baseline_that_reaches_into_the_incident_is_no_usual_time(tmp_path):
+    """A quarter of an hour that begins before a short incident and ends in it holds trouble."""
+    after = _copy(tmp_path, "placebo")
+    began = read_manifest(EXAMPLES / "es_429").window_value.start
+    across = {"start": iso(began - timedelta(minutes=6)), "end": iso(began + timedelta(minutes=9))}
+    manifest = json.loads((after / "manifest.json").read_bytes())
+    (after / "manifest.json").write_text(json.dumps(manifest | {"baseline": across}), "utf-8")
+    assert diff(EXAMPLES / "es_429", after).is_after
 
 
 def test_another_fault_is_named():

@@ -136,7 +136,10 @@ def _clear_own(home: Path, first: Record) -> None:
     if not first.detail.get("owns_lab") or root.parent != home / "labs":
         return
     if state_file(root).exists():
-        lab = read_state(root)
+        try:
+            lab = read_state(root)
+        except TriageError:
+            return  # whose it is cannot be known
         if lab.lab_id != first.lab_id or is_alive(lab):
             return
     shutil.rmtree(root, ignore_errors=True)

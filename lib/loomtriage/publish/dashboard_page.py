@@ -11,7 +11,7 @@ _HEAD = f"""# Dashboard
 {WRITTEN}
 
 `{TITLE}`, in Grafana's folder `{FOLDER}` at <http://localhost:3000>, user and password `admin`.
-The variables `env` and `projection` narrow every panel, `op` and `reason` those that are split by
+The variable `env` narrows every panel, `projection`, `op` and `reason` those that are split by
 them; all four take several values. Findings of the triage link to a panel with these set.
 Marks show where an alert begins to fire, where a drill's worker is up, and what people noted under
 the tags `drill` and `incident`.

@@ -12,8 +12,8 @@ from loomtriage.report import links, loose
 from loomtriage.report.text import text
 
 SCOPE_KEYS = ("env", "projection", "op", "reason", "result")
-_ALONGSIDE = frozenset(PLACES) - {"graph"}
-"""Places that lead to what the evidence before them shows; a graph shows something of its own."""
+_ALONGSIDE = frozenset(PLACES) - {"graph", "search"}
+"""Places that lead to what the evidence before them shows; others show something of their own."""
 WOULD_HELP = ("hint", "appears", "would_appear", "appear", "fix", "do")
 
 

@@ -39,8 +39,8 @@ class Diff:
         before, after: ids of the runs.
         windows: what each looked at, ISO 8601 UTC.
         baselines: what each took for usual, ISO 8601 UTC; empty where it had nothing.
-        is_after: whether the second run's baseline begins after the first one's window did, so
-            that trouble may be what it takes for usual.
+        is_after: whether the second run's baseline does not end before the first one's window
+            begins, so that trouble may be what it takes for usual.
         verdict: head, scope and step, only what differs.
         findings: state of each check that differs, with its sentence.
         figures: numbers of the headline checks of both, also those that are equal.
@@ -91,7 +91,7 @@ def diff(before: Path, after: Path) -> Diff:
     ours, theirs = _findings(first), _findings(second)
     one, two = read_manifest(before), read_manifest(after)
     usual = two.baseline_value
-    is_after = usual is not None and usual.start > one.window_value.start
+    is_after = usual is not None and usual.end > one.window_value.start
     return Diff(
         before=one.id,
         after=two.id,

@@ -10,6 +10,7 @@ from loomtriage.case import Case
 from loomtriage.contract.causes import BY_ID
 from loomtriage.handover import before, read_handover
 from loomtriage.model import Evidence, Finding, State, worst
+from loomtriage.model.finding import PLACES
 from loomtriage.report.page import Section
 from loomtriage.stages import ASIDE
 
@@ -88,10 +89,12 @@ def _finding(finding: Finding) -> dict[str, object]:
 
 def _evidence(findings: list[Finding]) -> list[dict[str, str]]:
     """All that the findings point at, each thing once, by the first who did."""
-    once: dict[tuple[str, str], Evidence] = {}
+    once: dict[tuple[str, str, str], Evidence] = {}
     for finding in findings:
         for item in finding.evidence:
-            once.setdefault((item.kind, item.ref), item)
+            # Two scopes of one panel are two places.
+            place = item.url if item.kind in PLACES else ""
+            once.setdefault((item.kind, item.ref, place), item)
     return [{"kind": e.kind, "ref": e.ref, "says": e.says, "url": e.url} for e in once.values()]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 
 from loomtriage.analysis.conformance.gaps import Answer, reasons_spoken
@@ -51,7 +52,10 @@ Check = Callable[[], tuple[Answer, ...]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
-    """What the signals showed: each frame, and the labels that its source put there itself."""
+    """What the signals showed: each frame, and the labels that its source put there itself.
+
+    `since` is where the window begins; before it lies the baseline.
+    """
 
     metrics: Frame
     spans: Frame
@@ -59,6 +63,7 @@ class Seen:
     increases: Increases
     asked: frozenset[str]
     inferred: frozenset[str]
+    since: datetime
 
 
 def conform(case: Case) -> StageResult:
@@ -117,6 +122,7 @@ def look(case: Case) -> Seen:
         increases=measure(metrics, window=case.window, baseline=case.baseline),
         asked=ids,
         inferred=frozenset({"env"}) if _env_is_inferred(case) else frozenset(),
+        since=case.window.start,
     )
 
 
@@ -155,7 +161,9 @@ def _keys(seen: Seen) -> tuple[KeyValues, ...]:
 
 
 def _metrics(seen: Seen) -> tuple[MetricSeen, ...]:
-    return each_metric(seen.metrics.data, asked=seen.asked, inferred=seen.inferred)
+    return each_metric(
+        seen.metrics.data, asked=seen.asked, inferred=seen.inferred, since=seen.since
+    )
 
 
 def _judged(check: Check, answers: list[Answer]) -> tuple[Finding, ...]:

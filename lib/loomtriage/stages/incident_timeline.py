@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from datetime import datetime
-from textwrap import shorten
 
 import pandas as pd
 
@@ -15,6 +14,8 @@ from loomtriage.model.window import iso, parse_instant
 from loomtriage.report.postmortem import Moment
 from loomtriage.stages.incident_told import Told
 from loomtriage.stages.links import counter, expression, graph_url, trace_url
+
+NAME_LENGTH = 120
 
 ALERT_FILE = "alert.json"
 """What an alert that opened the investigation left in the run folder."""
@@ -108,6 +109,12 @@ def _spans(case: Case, told: Told, spans: pd.DataFrame) -> list[Moment]:
     ]
 
 
+def _cut(words: str) -> str:
+    """The beginning on one line; words may be longer than that."""
+    line = " ".join(words.split())
+    return line if len(line) <= NAME_LENGTH else f"{line[: NAME_LENGTH - 1]}…"
+
+
 def _lines(case: Case, told: Told, lines: pd.DataFrame) -> list[Moment]:
     at = told.text("first_error_line")
     if lines.empty:
@@ -116,7 +123,7 @@ def _lines(case: Case, told: Told, lines: pd.DataFrame) -> list[Moment]:
     if same.empty:
         return []
     first = same.iloc[0]
-    name = shorten(str(first["event"] or first["message"]), 120, placeholder="…")
+    name = _cut(str(first["event"] or first["message"]))
     # Lines without an event are of as many kinds as there are texts: nobody counts those.
     alike = lines[(lines["event"] == first["event"]) & (lines["level"] == first["level"])]
     alike = _inside(case, alike, "ts").sort_values("ts") if first["event"] else same.iloc[:1]

@@ -63,7 +63,7 @@ def failing_step(case: Case, found: Locating) -> Finding:
         unit="failing calls",
         n=step.calls,
         scope=case.scope,
-        evidence=(*_evidence(case, found), *_search(case, step.name, error="true")),
+        evidence=(*_evidence(case, found), *_search(case, step.name, **_marked(found, step.name))),
     )
 
 
@@ -99,7 +99,7 @@ def slow_step(case: Case, found: Locating) -> Finding:
         threshold=EFFECT,
         n=step.calls,
         scope=case.scope,
-        evidence=(*(() if found.step else _evidence(case, found)), *_search(case, step.name)),
+        evidence=(*(() if found.step else _evidence(case, found)), *_search(case, _real(step))),
     )
 
 
@@ -189,6 +189,18 @@ def _search(case: Case, step: Name, **tags: str) -> tuple[Evidence, ...]:
     ref = " ".join((" › ".join(step), *(f"{key}={value}" for key, value in tags.items())))
     says = "its traces of the window in Jaeger"
     return (Evidence(kind="search", ref=ref, says=says, url=url),) if url else ()
+
+
+def _real(step: Step) -> Name:
+    """The name that spans carry: the way to a server is a step of ours, seen at its caller."""
+    return step.above if step.operation == NETWORK else step.name
+
+
+def _marked(found: Locating, step: Name) -> dict[str, str]:
+    """The tag of spans that failed, where those of the step carry it; a retry may not."""
+    spans = found.spans
+    mine = spans["service"].eq(step[0]) & spans["operation"].eq(step[1])
+    return {"error": "true"} if spans.loc[mine, "error"].any() else {}
 
 
 def _trace(case: Case, spans: pd.DataFrame, trace_id: str) -> Evidence:

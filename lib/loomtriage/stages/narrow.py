@@ -188,7 +188,8 @@ def _reasons(found: Narrowing) -> tuple[Finding, ...]:
 def _gauges(case: Case, found: Narrowing) -> tuple[Finding, ...]:
     findings = []
     for move in found.moves:
-        metric, scope = catalogue.BY_ID[move.metric], Scope(projection=move.projection)
+        metric = catalogue.BY_ID[move.metric]
+        scope = case.asked.narrow(projection=move.projection)
         seen = f"peak {move.peak:.1f} {metric.unit}, baseline median {move.median:.1f}"
         state = State.BAD if move.moved else State.WARN if move.excused else State.OK
         verb = "passed its bound" if move.moved else "stayed within its bound"

@@ -177,16 +177,18 @@ def _add(file: int, folder: Path, content: Mapping[str, object]) -> None:
         **content,
     }
     told = _digest(body)
+    head = Head(n=held.head.n + 1, sha256=told)
     line = canonical({**body, "sha256": told}) + b"\n"
     try:
         rest = line
         while rest:
             rest = rest[os.pwrite(file, rest, held.size + len(line) - len(rest)) :]
         os.fsync(file)
+        heads.write_head(folder, head)
     except OSError:
-        os.ftruncate(file, held.size)
+        if heads.read_head(folder) != head:
+            os.ftruncate(file, held.size)
         raise
-    heads.write_head(folder, Head(n=held.head.n + 1, sha256=told))
 
 
 def _held(data: bytes, folder: Path) -> _Held:

@@ -14,6 +14,7 @@ from loomtriage.drills.drill import Drill
 from loomtriage.drills.expect import Expectation
 from loomtriage.drills.record import canonical
 from loomtriage.model import Finding, Scope, State, judge
+from loomtriage.model.finding import PLACES
 from loomtriage.report import loose
 from loomtriage.report.page import Page, Section, html
 from loomtriage.report.tables import Table
@@ -202,6 +203,7 @@ def _strip(
     evidence = [
         {key: value for key, value in one.items() if key not in gone}
         for one in loose.maps(found.verdict.get("evidence"))
+        if not (is_live and one.get("kind") in PLACES)
     ]
     said = final.cause or ("none" if final.wrong == "no" else "nothing")
     state = State.OK if score.right else State.WARN if score.abstained else State.BAD

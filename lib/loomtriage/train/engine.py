@@ -17,6 +17,8 @@ from loomtriage.stages import PATH, STAGES
 from loomtriage.train.answers import Answers
 from loomtriage.train.truth import NOTHING_WRONG, UNKNOWN
 
+MOST_POINTERS = 10
+"""As many fit on the form, however many failed rows had lines of their own."""
 METRIC_OF: Mapping[str, str] = {"retry": "retry_scheduled", "failed": "terminal_failed"}
 """The counter that an end of an attempt moves."""
 
@@ -86,7 +88,7 @@ def answers_of(verdict: Mapping[str, object]) -> Answers:
         cause=cause,
         do=f"{action or 'nothing'}{', replay' if result == 'failed' else ''}",
         sure=_sure(verdict),
-        because=" ".join([*filter(None, [METRIC_OF.get(result)]), *pointers]),
+        because=" ".join([*filter(None, [METRIC_OF.get(result)]), *pointers[:MOST_POINTERS]]),
     )
 
 

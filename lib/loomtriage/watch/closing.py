@@ -6,13 +6,13 @@ from loomtriage.report.text import md
 from loomtriage.runner.diff import Diff
 
 AFTER = (
-    "The second run's baseline begins after the first one's window: what it takes for usual may "
-    "be the incident. Its figures count; that it names no fault says only that nothing is worse "
-    "than then."
+    "The second run's baseline does not end before the first one's window begins: what it takes "
+    "for usual may be the incident. Its figures count; that it names no fault says only that "
+    "nothing is worse than then."
 )
 BEFORE = (
-    "The second run's baseline begins before the first one's window: it is judged by what was "
-    "usual before the incident."
+    "The second run's baseline ends before the first one's window begins: it is judged by what "
+    "was usual before the incident."
 )
 NOTHING = "The second run had no baseline: only its figures count."
 

@@ -17,9 +17,12 @@ ALL = frozenset(metric.id for metric in METRICS)
 
 def seen_of(frame, metric="processed", asked=ALL, **more) -> MetricSeen:
     """The row of one metric."""
-    (one,) = (
-        row for row in each_metric(frame.data, asked=asked, **more) if row.metric.id == metric
-    )
+    return seen_of_data(frame.data, metric, asked, **more)
+
+
+def seen_of_data(data, metric="processed", asked=ALL, **more) -> MetricSeen:
+    """The row of one metric in a table."""
+    (one,) = (row for row in each_metric(data, asked=asked, **more) if row.metric.id == metric)
     return one
 
 
@@ -45,6 +48,17 @@ def test_without_metrics_nothing_is_well():
     """An empty frame gives a row of NO_DATA for every metric."""
     empty = metrics({work(): [0.0]}).data.iloc[:0, :0]
     assert {one.state for one in each_metric(empty, asked=ALL)} == {State.NO_DATA}
+
+
+def test_what_ended_before_the_window_is_absent():
+    """A metric of the baseline only is gone; one sample inside the window makes it there."""
+    gone = metrics({work(): [0.0, 1.0, float("nan")]}).data
+    since = gone.index[-1].to_pydatetime()
+    assert seen_of_data(gone).state is State.OK
+    over = seen_of_data(gone, since=since)
+    assert (over.state, over.absent) == (State.NO_DATA, "its samples end before the window begins")
+    there = metrics({work(): [0.0, 1.0, 2.0]}).data
+    assert seen_of_data(there, since=since).state is State.OK
 
 
 ODD = [

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 
 import pandas as pd
 
@@ -51,7 +52,11 @@ class MetricSeen:
 
 
 def each_metric(
-    data: pd.DataFrame, *, asked: frozenset[str], inferred: frozenset[str] = frozenset()
+    data: pd.DataFrame,
+    *,
+    asked: frozenset[str],
+    inferred: frozenset[str] = frozenset(),
+    since: datetime | None = None,
 ) -> tuple[MetricSeen, ...]:
     """Every metric of the catalogue, in its order.
 
@@ -59,10 +64,19 @@ def each_metric(
         data: METRICS table, empty where there are no metrics.
         asked: ids that were asked for.
         inferred: labels that the source put there itself, which the series do not carry.
+        since: what has no sample from here on (aware UTC) is absent; any sample counts by default.
     """
     series = read_series(data, inferred)
     seen = frozenset(one.metric.id for one in series)
-    return tuple(_one(metric, series, asked=asked, seen=seen) for metric in METRICS)
+    rows = tuple(_one(metric, series, asked=asked, seen=seen) for metric in METRICS)
+    if since is None:
+        return rows
+    late = data.loc[since:].dropna(axis="columns", how="all")
+    living = {one.metric.id for one in read_series(late, inferred)}
+    over = "its samples end before the window begins"
+    return tuple(
+        row if row.absent or row.metric.id in living else replace(row, absent=over) for row in rows
+    )
 
 
 def _one(
