@@ -77,13 +77,14 @@ def _kinds(bench, watched, *, retried=0.0):
     return {loop.kind for loop in loops}
 
 
-def _turn(watched, seconds):
-    """Let the worker work, and reclaim as its upkeep would."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if not watched.worker.turn():
-            time.sleep(0.005)
-        watched.worker.upkeep.reclaim()
+def _turn(watched, is_enough, *, patience_s=30.0):
+    """Let the worker work, and reclaim as its upkeep would, until enough has happened."""
+    end = time.monotonic() + patience_s
+    while not is_enough() and time.monotonic() < end:
+        for _ in range(10):
+            if not watched.worker.turn():
+                time.sleep(0.005)
+            watched.worker.upkeep.reclaim()
 
 
 @pytest.fixture
@@ -108,7 +109,7 @@ def test_a_broken_worker_is_found_and_named(bench, monkeypatch, claims, env, kin
     """Whatever it hides, one sign remains, and it is that of its own loop."""
     monkeypatch.setattr("loomtriage.lab.outbox.assembly.Claims", claims)
     watched = bench.worker(STORM, **QUICK, **env)
-    _turn(watched, 0.8)
+    _turn(watched, lambda: _kinds(bench, watched))
     assert _kinds(bench, watched) == {kind}
 
 
@@ -121,7 +122,7 @@ def test_a_worker_that_drops_its_claims_is_found_and_named(bench):
         claims.release([row.id for row in batch.rows])
 
     watched.worker = replace(watched.worker, process=forget)
-    _turn(watched, 0.3)
+    _turn(watched, lambda: _kinds(bench, watched))
     assert _kinds(bench, watched) == {"claimed_again"}
 
 
@@ -134,7 +135,7 @@ def test_a_worker_that_backs_off_in_a_storm_is_left_in_peace(bench):
         return STORM(_request) if len(asked) <= 12 else answer(201)
 
     watched = bench.worker(script, **QUICK)
-    _turn(watched, 0.8)
+    _turn(watched, lambda: {row["status"] for row in Bench.rows_of(bench.dsn)} == {"done"})
     assert len(watched.log.of("outbox.row_retry")) == 12
     assert {row["status"] for row in Bench.rows_of(bench.dsn)} == {"done"}
     assert _kinds(bench, watched, retried=12) == set()

@@ -11,6 +11,7 @@ from loomtriage.drills.cross import cross_table, fits, has_signature, strangers
 from loomtriage.drills.expect import Observed
 from loomtriage.drills.grading import Board, Round
 from loomtriage.drills.meter import Reading, Span
+from loomtriage.drills.spread import Counted
 from loomtriage.settings import shipped
 from tests.drills.rehearsal import now
 
@@ -60,6 +61,7 @@ def test_one_round_that_fails_its_own_and_one_stranger_are_seen_among_many():
             answer="es_down",
             is_valid=True,
             is_placed=True,
+            counted=Counted(drill="es_down", state="ok", counts={}),
             fits=met,
         )
         for seed, met in enumerate([("es_down",), ("es_429",), ("es_down", "slow_es")])
