@@ -169,6 +169,22 @@ def test_a_service_that_answers_is_ready_and_one_that_ended_is_dead(service_with
     assert "SIGKILL" in service.status().says
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells of threads that are left")
+def test_a_service_of_which_only_threads_are_left_is_dead(service_with):
+    """Killed, it is a zombie that nobody can wait for yet: who asks then must not be told no."""
+    code = """
+        import ctypes, os, threading, time
+        threading.Thread(target=lambda: (time.sleep(0.5), os._exit(3))).start()
+        ctypes.CDLL(None).pthread_exit(None)
+    """
+    service = service_with(textwrap.dedent(code), free_ports(1)[0])
+    service.start()
+    assert service.is_running
+    until(lambda: started(service.pid) is None, "the end of its first thread")
+    assert service.died()
+    assert "exit code 3" in service.status().says
+
+
 def test_the_last_words_of_a_service_that_ends_at_once_are_told(service_with):
     """A service that does not come up is named with its exit code and what it said last."""
     service = service_with("import sys; sys.exit('no such index')", free_ports(1)[0])

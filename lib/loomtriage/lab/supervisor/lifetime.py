@@ -13,6 +13,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from loomtriage.errors import TriageError
+from loomtriage.lab.alive import started
 from loomtriage.lab.services import ServiceStatus, last_lines
 from loomtriage.lab.supervisor import ports
 from loomtriage.lab.supervisor.children import Child
@@ -20,6 +21,8 @@ from loomtriage.lab.supervisor.processes import Guard, end, spawn
 
 DECLARED: Mapping[str, str] = MappingProxyType({})
 """No variable differs from what the service's entry in the table says."""
+ENDING_S = 5.0
+"""How long the last threads of a process that has ended are waited for."""
 
 
 class StartFailed(TriageError):
@@ -133,6 +136,10 @@ class Service:
         if self._process is None or not self.is_running:
             return False
         code = self._process.poll()
+        if code is None and started(self._process.pid) is None:
+            # Its first thread has ended and the others are about to: only then it can be waited for.
+            with suppress(subprocess.TimeoutExpired):
+                code = self._process.wait(ENDING_S)
         if code is None:
             return False
         with suppress(OSError):  # what it started itself must not outlive it
