@@ -100,7 +100,26 @@ def test_automatic_ports_are_free_different_and_below_the_ephemeral_range():
 
 def test_two_automatic_choices_differ():
     """Two labs that start at the same moment do not choose the same ports."""
-    assert set(ports.choose("auto").values()) != set(ports.choose("auto").values())
+    assert len({frozenset(ports.choose("auto").values()) for _ in range(9)}) > 1
+
+
+def test_automatic_ports_keep_away_from_those_that_another_lab_has_not_used_yet(monkeypatch):
+    """A spare worker's port is nobody's before it starts; its neighbours speak for it."""
+    start = ports._AUTO.start
+    monkeypatch.setattr(ports, "_AUTO", range(start, start + 2 * len(ports.FIXED)))
+    monkeypatch.setattr(ports, "is_free", lambda port: True)
+    first = ports.choose("auto")
+    used = set(first.values()) - {first["worker_2"], first["worker_2_http"]}
+    monkeypatch.setattr(ports, "is_free", lambda port: port not in used)
+    others = [ports.choose("auto") for _ in range(20)]
+    assert all(set(first.values()).isdisjoint(other.values()) for other in others)
+
+
+def test_no_room_for_a_lab_is_said(monkeypatch):
+    """Where nothing is free the search ends, by name."""
+    monkeypatch.setattr(ports, "is_free", lambda port: port % 2)
+    with pytest.raises(Refused, match="neighbouring ports are free between 20000 and 32000"):
+        ports.choose("auto")
 
 
 def test_fixed_ports_are_the_documented_ones():

@@ -137,7 +137,7 @@ class Service:
             return False
         code = self._process.poll()
         if code is None and started(self._process.pid) is None:
-            # Its first thread has ended and the others are about to: only then it can be waited for.
+            # Its first thread has ended, the others are about to; it can be waited for only then.
             with suppress(subprocess.TimeoutExpired):
                 code = self._process.wait(ENDING_S)
         if code is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import random
 import socket
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,7 +55,7 @@ class Owner:
 
 def choose(mode: str) -> Mapping[str, int]:
     """Ports by service name: the `fixed` ones, or free ones for `auto`."""
-    return FIXED if mode == "fixed" else _free(FIXED)
+    return FIXED if mode == "fixed" else _free(tuple(FIXED))
 
 
 def refuse_taken(ports: Mapping[str, int]) -> None:
@@ -118,10 +118,21 @@ def addresses_of(pids: Iterable[int]) -> frozenset[tuple[str, int]]:
     return frozenset((where, port) for where, port, inode in _listening() if inode in inodes)
 
 
-def _free(names: Iterable[str]) -> Mapping[str, int]:
-    candidates = random.SystemRandom().sample(_AUTO, len(_AUTO))
-    free = (port for port in candidates if is_free(port))
-    return MappingProxyType({name: next(free) for name in names})
+def _free(names: Sequence[str]) -> Mapping[str, int]:
+    """Neighbouring ports, all of them free: a lab that runs guards its spare ones by the others.
+
+    Raises:
+        Refused: there are no such.
+    """
+    firsts = _AUTO[:: len(names)]
+    for first in random.SystemRandom().sample(firsts, len(firsts)):
+        block = _AUTO[first - _AUTO.start :][: len(names)]
+        if len(block) == len(names) and all(map(is_free, block)):
+            return MappingProxyType(dict(zip(names, block, strict=True)))
+    raise Refused(
+        f"No {len(names)} neighbouring ports are free between {_AUTO.start} and {_AUTO.stop}.",
+        hint="Stop what listens there.",
+    )
 
 
 def _listening() -> Iterator[tuple[str, int, str]]:
