@@ -14,7 +14,7 @@ from loomtriage.errors import UsageError
 from loomtriage.model import Window
 from loomtriage.sources.lines import counts as log_counts
 from loomtriage.sources.lines.counts import Tally, counts
-from loomtriage.sources.lines.reader import read_lines
+from loomtriage.sources.lines.reader import read_apart, read_lines
 from loomtriage.sources.lines.runs import RowReader, value_of
 from tests.sources.hostile import GOOD, hostile_file
 
@@ -154,3 +154,24 @@ def test_too_many_values_are_refused(tmp_path, monkeypatch):
         counts(path, "n")
     with pytest.raises(UsageError, match="by their time"):
         counts(path, "ts")
+
+
+def test_texts_read_apart_have_nothing_to_do_with_each_other():
+    """A traceback, a cut object and a wrapped one end with their text, whatever follows it."""
+    good = json.dumps({"ts": "2026-02-14T14:00:00Z", "reason": "x" * 80})
+    trace = "Traceback (most recent call last):\n  File\n"
+    texts = [trace, "plain\n", f"{good[:70]}\n", f"{good[70:]}\n", f"{good}\n", good[:50]]
+    data = [text.encode() for text in texts]
+    apart, whole = read_apart(data, head=data[0]), read_lines(b"".join(data), file="")
+    assert [s.kind for s in apart.skipped] == [
+        "traceback",
+        "plain",
+        "broken_json",
+        "plain",
+        "truncated",
+    ]
+    assert (len(apart.lines), apart.parsed_bytes) == (1, len(good) + 1)
+    assert apart.parsed_bytes + apart.skipped_bytes == apart.size == whole.size
+    # Negative control: as one text they are something else.
+    assert [skip.kind for skip in whole.skipped] == ["traceback", "truncated"]
+    assert len(whole.lines) == 2

@@ -20,7 +20,7 @@ WHO = """
 import os, threading, time
 from loomtriage.sources.lines import parts
 
-parts.PATIENCE_S = 0.5
+parts.PATIENCE_S = 3.0
 PARTS, ME = [(0, 1), (1, 2), (2, 3)], os.getpid()
 
 def asked(act):
@@ -29,7 +29,7 @@ def asked(act):
             act()
         return "here" if os.getpid() == ME else "there"
     begun = time.monotonic()
-    print(*parts.in_parts(who, PARTS), time.monotonic() - begun < 5)
+    print(*parts.in_parts(who, PARTS), time.monotonic() - begun < 40)
 
 asked(lambda: None)
 asked(lambda: time.sleep(60))

@@ -19,6 +19,7 @@ from loomtriage.model import Window
 from loomtriage.sources.lines.files import find_files
 from loomtriage.sources.lines.parts import (
     OpenLog,
+    codec_of,
     first_line_end,
     in_parts,
     last_line_end,
@@ -30,8 +31,7 @@ from loomtriage.sources.lines.reader import (
     MAX_JOINED,
     MAX_LINE_BYTES,
     Reading,
-    codec_of,
-    read_lines,
+    read_apart,
 )
 from loomtriage.sources.lines.runs import (
     Row,
@@ -209,36 +209,41 @@ class _Counter:
         waiting = bytes(body[begin:])
         if not waiting:
             return len(body)
-        reading = self._read(waiting)
+        reading = self._read([waiting])
         cut = len(waiting) if is_last else _settled(reading)
         if cut == 0 and len(waiting) > MAX_PENDING_BYTES:
             cut = len(waiting)
         if cut:
-            self._add(reading if cut == len(waiting) else self._read(waiting[:cut]))
+            self._add(reading if cut == len(waiting) else self._read([waiting[:cut]]))
         return begin + cut
 
     def _walk(self, body: memoryview, reader: RowReader) -> int:
         """Count the decoded lines and what stands between them; where the rest is undecided."""
         judged = reader.judge(body)
         edges: list[int] = [0, *judged.ends.tolist()]
-        rows, after = judged.rows, 0
-        self._values.update(judged.lines)
-        self._tally.parsed += len(rows)
-        self._tally.parsed_bytes += len(body)
+        rows, lines, after = judged.rows, judged.lines, 0
+        begin, parsed, parsed_bytes = len(body), len(rows), len(body)
+        between: list[bytes] = []
         for place in judged.left:
             if place < after:
                 continue
-            after = _new_start(body, edges, rows=rows, place=place)
-            self._values.subtract(reader.values(rows[place:after]))
-            self._tally.parsed -= after - place
-            self._tally.parsed_bytes -= edges[after] - edges[place]
+            after, text = _undecided(body, edges, rows=rows, place=place)
+            if after > place + 1:
+                lines.subtract(reader.values(rows[place:after]))
+            parsed -= after - place
+            parsed_bytes -= len(text)
             if after == len(rows):
-                return edges[place]
-            self._add(self._read(bytes(body[edges[place] : edges[after]])))
-        return len(body)
+                begin = edges[place]
+            else:
+                between.append(text)
+        self._values.update(lines)
+        self._tally.parsed += parsed
+        self._tally.parsed_bytes += parsed_bytes
+        self._add(self._read(between))  # at once: each reading costs as much as several lines
+        return begin
 
-    def _read(self, data: bytes) -> Reading:
-        return read_lines(data, file="", head=self._log.head or data, max_lines=len(data) + 1)
+    def _read(self, texts: Sequence[bytes]) -> Reading:
+        return read_apart(texts, head=self._log.head)
 
     def _add(self, reading: Reading) -> None:
         tally = self._tally
@@ -252,31 +257,31 @@ class _Counter:
             tally.skipped_lines[skip.kind] += skip.lines
 
 
-def _new_start(
+def _undecided(
     body: memoryview, edges: list[int], *, rows: Sequence[Row | None], place: int
-) -> int:
-    """Number of the line at which the exact reader would begin anew, behind an undecided one.
+) -> tuple[int, bytes]:
+    """From an undecided line up to where the exact reader would begin anew: its number, the bytes.
 
     That is the next line that was decoded. One that is as wide as the line before it may be part
     of a wrapped object; then it is the second of two side by side.
     """
-    after = place
-    while after < len(rows):
-        if rows[after] is None:
-            after += 1
-        elif rows[after - 1] is not None and after > place:
-            return after
-        elif _is_as_wide(
-            bytes(body[edges[after - 1] : edges[after]]),
-            bytes(body[edges[after] : edges[after + 1]]),
-        ):
-            after += 1
-        else:
-            return after
-    return after
+    after, count = place + 1, len(rows)
+    while after < count and rows[after] is None:
+        after += 1
+    text = bytes(body[edges[place] : edges[after]])
+    if b"{" not in text:
+        return after, text  # no object begins in it
+    while after < count and (
+        rows[after] is None or (rows[after - 1] is None and _is_as_wide(body, edges, after))
+    ):
+        after += 1
+    return after, bytes(body[edges[place] : edges[after]])
 
 
-def _is_as_wide(before: bytes, line: bytes) -> bool:
+def _is_as_wide(body: memoryview, edges: list[int], place: int) -> bool:
+    """Whether the line is as wide as the one before it, in characters."""
+    before = bytes(body[edges[place - 1] : edges[place]])
+    line = bytes(body[edges[place] : edges[place + 1]])
     if before.isascii() and line.isascii() and b"\0" not in before:
         return len(before.rstrip(b"\r\n")) == len(line.rstrip(b"\r\n"))
     width = len(line.decode("utf-8", "replace").rstrip("\r\n"))

@@ -20,6 +20,7 @@ from loomtriage.sources.lines.parts import (
     BLOCK_BYTES,
     COUNT_BYTES,
     OpenLog,
+    codec_of,
     count_newlines,
     even_parts,
     in_parts,
@@ -27,7 +28,7 @@ from loomtriage.sources.lines.parts import (
     open_log,
     read_part,
 )
-from loomtriage.sources.lines.reader import MAX_LINE_BYTES, codec_of, read_lines
+from loomtriage.sources.lines.reader import MAX_LINE_BYTES, read_lines
 from loomtriage.sources.lines.runs import value_of
 
 TWO_BYTE_PIECE_BYTES = 16 << 20

@@ -93,6 +93,21 @@ def read_part(descriptor: int, start: int, stop: int) -> bytes:
     return pieces[0] if len(pieces) == 1 else b"".join(pieces)
 
 
+def codec_of(head: bytes) -> str:
+    """How a file that begins like this spells its characters: UTF-8, or two bytes each."""
+    if head.startswith(b"\xff\xfe"):
+        return "utf-16-le"
+    if head.startswith(b"\xfe\xff"):
+        return "utf-16-be"
+    even, odd = head[:256:2].count(0), head[1:256:2].count(0)
+    half = len(head[:256]) // 4  # half of the characters of that piece
+    if half and odd >= half and even * 8 < odd:
+        return "utf-16-le"
+    if half and even >= half and odd * 8 < even:
+        return "utf-16-be"
+    return "utf-8"
+
+
 _NEWLINES = {"utf-16-le": b"\n\x00", "utf-16-be": b"\x00\n"}
 
 
@@ -115,13 +130,15 @@ def last_line_end(data: bytes | bytearray, codec: str, *, stop: int | None = Non
 
 def line_edges(data: bytes, codec: str, max_lines: int) -> array[int]:
     """Byte offsets of line starts and of the end; at most `max_lines` lines."""
-    newline = _NEWLINES.get(codec, b"\n")
-    edges, at, step = array("q", [0]), 0, len(newline)
-    while len(edges) <= max_lines and (at := data.find(newline, at)) >= 0:
-        if at % step:
+    edges, newline, at = array("q", [0]), _NEWLINES.get(codec), 0
+    if newline is None:
+        ends = np.flatnonzero(np.frombuffer(data, np.uint8) == ord("\n"))[:max_lines] + 1
+        edges.frombytes(ends.astype(np.int64).tobytes())
+    while newline and len(edges) <= max_lines and (at := data.find(newline, at)) >= 0:
+        if at % len(newline):
             at += 1  # the two bytes belong to neighbouring characters
             continue
-        at += step
+        at += len(newline)
         edges.append(at)
     if len(edges) <= max_lines and edges[-1] < len(data):
         edges.append(len(data))

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from array import array
-from collections.abc import Mapping
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import accumulate
 
 from loomtriage.model import Window
 from loomtriage.sources.json_text import Brackets
 from loomtriage.sources.lines.line import ANSI, Line, read_line
-from loomtriage.sources.lines.parts import line_edges
+from loomtriage.sources.lines.parts import codec_of, line_edges
 from loomtriage.sources.lines.runs import outside
 from loomtriage.sources.redact import redact, safe
 
@@ -86,22 +88,21 @@ def read_lines(
     """
     codec = codec_of(data if head is None else head)
     edges = line_edges(data, codec, MAX_LINES if max_lines is None else max_lines)
-    return _Reader(data, file=file, window=window, codec=codec, edges=edges).read()
+    reader = _Reader(data, file=file, window=window, codec=codec, edges=edges)
+    return reader.read([len(edges) - 1])
 
 
-def codec_of(head: bytes) -> str:
-    """How a file that begins like this spells its characters: UTF-8, or two bytes each."""
-    if head.startswith(b"\xff\xfe"):
-        return "utf-16-le"
-    if head.startswith(b"\xfe\xff"):
-        return "utf-16-be"
-    even, odd = head[:256:2].count(0), head[1:256:2].count(0)
-    half = len(head[:256]) // 4  # half of the characters of that piece
-    if half and odd >= half and even * 8 < odd:
-        return "utf-16-le"
-    if half and even >= half and odd * 8 < even:
-        return "utf-16-be"
-    return "utf-8"
+def read_apart(texts: Sequence[bytes], *, head: bytes) -> Reading:
+    """Read texts of one file, each as if it were alone, into one account; never raises.
+
+    Args:
+        texts: whole physical lines each, all of which are read.
+        head: the file's first bytes.
+    """
+    data, codec = b"".join(texts), codec_of(head)
+    edges = line_edges(data, codec, len(data) + 1)
+    stops = [bisect_left(edges, end) for end in accumulate(map(len, texts))]
+    return _Reader(data, file="", window=None, codec=codec, edges=edges).read(stops)
 
 
 class _Reader:
@@ -121,10 +122,13 @@ class _Reader:
         # Joining that comes to nothing is paid from here, so that reading stays linear.
         self._budget = 4 * len(data) + MAX_JOINED
 
-    def read(self) -> Reading:
+    def read(self, stops: Iterable[int]) -> Reading:
+        """Nothing before a stop, a number of lines, is part of anything behind it."""
         place = 0
-        while place < self._count:
-            place = self._take(place)
+        for stop in stops:
+            self._count = stop
+            while place < stop:
+                place = self._take(place)
         if self._edges[-1] < len(self._data):
             self._skip(self._count, self._count + 1, "not_read", end=len(self._data))
         return Reading(
