@@ -29,7 +29,13 @@ def working(own_root, said):
     until(
         lambda: float(_case(source).pull("processed").data.max().sum()) > 20, "rows", timeout_s=40
     )
+    # What a doctor reads of five minutes are scrapes some seconds apart: it needs two of them.
+    until(lambda: _finding(source, "work").state is not State.NO_DATA, "two scrapes", timeout_s=60)
     return source
+
+
+def _finding(source, name):
+    return next(f for f in checkup(source).findings if f.check == f"doctor.{name}")
 
 
 def _case(source):

@@ -169,8 +169,8 @@ def test_a_silent_trace_source_says_nothing_of_tracing():
     assert _tracing(_spans(missing="refused"), processed=9) == ()
 
 
-def _work(*, waiting=0.0, is_up=True, told=(), **rise):
-    frame = metrics({column("lag"): [waiting]})
+def _work(*, waiting=0.0, is_up=True, told=(), scrapes=2, **rise):
+    frame = metrics({column("lag"): [waiting] * scrapes})
     health = "up" if is_up else "down"
     targets = _found(("wordloom-worker-dev", "host:9108", health, ""))
     table = lines(*(line("x", event="worker.state", fields={"state": s}) for s in told))
@@ -185,6 +185,9 @@ def _work(*, waiting=0.0, is_up=True, told=(), **rise):
         ({"is_up": False, "waiting": 3.0}, State.BAD, "worker is dead"),
         ({"told": ("RUNNING", "DRAINING"), "waiting": 3.0}, State.WARN, "is DRAINING"),
         ({"told": ("DRAINING", "RUNNING"), "waiting": 3.0}, State.WARN, "3 rows wait"),
+        ({"scrapes": 1, "waiting": 3.0}, State.NO_DATA, "1 scrapes of the worker"),
+        ({"scrapes": 1, "processed": 5}, State.OK, "finished in the window: 5"),
+        ({"scrapes": 0}, State.NO_DATA, "0 scrapes of the worker"),
     ],
 )
 def test_idle_dead_and_draining_are_told_apart(given, state, says):

@@ -16,6 +16,8 @@ from loomtriage.stages.preflight_targets import Scraped
 
 ENOUGH_SAMPLES = 20
 """Scrapes per window below which a change cannot be dated (a counter read twice has no onset)."""
+SEEN_MOVING = 2
+"""Scrapes of a counter below which nobody can tell whether it moves."""
 _SKEW = re.compile(r"^clock_skew: the (.+)'s clock is (\d+(?:\.\d+)?) s (ahead of|behind) ours")
 
 
@@ -117,7 +119,10 @@ def samples(case: Case, frame: Frame) -> Finding:
 def work(
     metrics: pd.DataFrame, increases: Increases, lines: pd.DataFrame, targets: tuple[Scraped, ...]
 ) -> Finding:
-    """Whether rows were finished in the window; else no traffic, dead and draining told apart."""
+    """Whether rows were finished in the window; else no traffic, dead and draining told apart.
+
+    A counter that was seen once has not moved, whatever the worker did: that is NO_DATA.
+    """
     finished, failed = (increases.total(name)[0] for name in ("processed", "failed"))
     produced, waiting = increases.total("produced")[0], _last(metrics, "lag")
     states = [str(f.get("state", "")) for f in lines[lines["event"] == WORKER_STATE]["fields"]]
@@ -133,6 +138,13 @@ def work(
         says = (
             f"The worker is {states[-1]}: it claims nothing. "
             "Its /readyz says why; mostly the database does not answer its pings."
+        )
+    elif (seen := max(_series(metrics, "lag").count(), default=0)) < SEEN_MOVING:
+        state = State.NO_DATA
+        says = (
+            f"{seen} scrapes of the worker lie in these windows: whether it finishes rows cannot "
+            f"be told from fewer than {SEEN_MOVING}. Wait for the next scrape, or choose longer "
+            "windows."
         )
     elif waiting or produced:
         says = (
@@ -153,5 +165,9 @@ def work(
 
 def _last(metrics: pd.DataFrame, metric: str) -> float:
     """Largest last value over the series of a gauge; workers all measure the same table."""
-    chosen = metrics.loc[:, metrics.columns.get_level_values("metric") == BY_ID[metric].name]
+    chosen = _series(metrics, metric)
     return float(chosen.ffill().iloc[-1].max()) if chosen.size else 0.0
+
+
+def _series(metrics: pd.DataFrame, metric: str) -> pd.DataFrame:
+    return metrics.loc[:, metrics.columns.get_level_values("metric") == BY_ID[metric].name]
