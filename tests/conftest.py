@@ -5,6 +5,11 @@ from __future__ import annotations
 import os
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# No test says how long something takes, an example drawn by hypothesis no more than any other.
+settings.register_profile("patient", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 NO_SKIP = os.environ.get("LOOMTRIAGE_NO_SKIP", "") not in {"", "0"}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import os
 import tempfile
 from contextlib import suppress
@@ -88,6 +89,13 @@ def shipped(name: str) -> Path:
     package = Path(__file__).resolve().parent
     inside = package / "_shipped" / name
     return inside if inside.is_dir() else package.parent.parent / name
+
+
+def account() -> str:
+    """Name of the account that we run as; a container may have none."""
+    with suppress(OSError, KeyError):
+        return getpass.getuser()
+    return "unknown"
 
 
 @cache

@@ -63,6 +63,9 @@ TABLE = [
     (["drill", "nodrill"], 2, "no drill"),
     (["drill"], 2, "Give the id"),
     (["verify", "/does/not/exist"], 2, "no folder"),
+    (["drill", "es_down", "--worker-cmd", "python 'x"], 2, "No closing quotation"),
+    (["drill", "--all", "--labs", "2", "--worker-cmd", "python 'x"], 2, "No closing quotation"),
+    (["lab", "up", "--worker-cmd", "python 'x"], 2, "No closing quotation"),
     (["lab", "up", "--ports", "some"], 2, "neither fixed nor auto"),
     (["nocommand"], 2, "nocommand"),
 ]

@@ -52,20 +52,38 @@ def run_once(dsn: str, path: str, batch: int, begun: Event | None = None) -> Non
 
 
 def replay_under_fire(
-    owner_dsn: str, replayer_dsn: str, path: Path, *, every_s: float, batch: int
+    owner_dsn: str,
+    replayer_dsn: str,
+    path: Path,
+    *,
+    batch: int,
+    every_s: float = 0.0,
+    every_rows: int = 1,
 ) -> Ledger:
-    """Run the plan in a process of its own that is killed so many seconds after it began."""
+    """Run the plan in a process of its own that is killed again and again.
+
+    Args:
+        every_s, every_rows: each run has so long, and gets at least so many rows further.
+    """
     plan = read_plan(path)
+
+    def audited() -> int:
+        statement = "SELECT count(*) FROM outbox_replay_audit WHERE plan_sha256 = %s"
+        ((count,),) = ask(owner_dsn, statement, plan.digest())
+        return count
+
     # Forked from a server that has imported everything: what is killed is the replay itself.
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload([__name__])
     kills, begun = 0, time.perf_counter()
     while True:
-        ready = context.Event()
+        ready, first = context.Event(), audited()
         child = context.Process(target=run_once, args=(replayer_dsn, str(path), batch, ready))
         child.start()
         ready.wait(60)
         child.join(every_s)
+        while child.exitcode is None and audited() - first < every_rows:
+            child.join(0.005)
         if child.exitcode is not None:
             break
         child.kill()
@@ -74,11 +92,6 @@ def replay_under_fire(
     if child.exitcode:
         raise AssertionError(f"the replay ended with {child.exitcode}")
     seconds = time.perf_counter() - begun
-    ((audited,),) = ask(
-        owner_dsn,
-        "SELECT count(*) FROM outbox_replay_audit WHERE plan_sha256 = %s",
-        plan.digest(),
-    )
     ((once, double),) = ask(
         owner_dsn,
         "SELECT count(*) FILTER (WHERE t.replay_count >= 1 AND a.row_id IS NOT NULL),"
@@ -87,5 +100,5 @@ def replay_under_fire(
         plan.digest(),
     )
     return Ledger(
-        kills=kills, seconds=seconds, lost=len(plan.rows) - once, double=double, audited=audited
+        kills=kills, seconds=seconds, lost=len(plan.rows) - once, double=double, audited=audited()
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 
 import psycopg
 import pytest
@@ -10,15 +11,16 @@ import pytest
 from loomtriage.cli import main
 from loomtriage.cli.closeout import _keep
 from loomtriage.closeout.permit import permit
-from loomtriage.closeout.plan_file import write_plan
+from loomtriage.closeout.plan_file import LIFE, write_plan
 from loomtriage.closeout.replay import Outcome, Pace, replay
 from loomtriage.closeout.target import connected
+from loomtriage.errors import Refused
 from tests.closeout.failed import ask, fill, planned, request, settling
 from tests.closeout.test_plan_file import a_plan
 
 pytestmark = pytest.mark.lab
 
-FAST = Pace(rows_per_s=0, batch=10, canary_s=5, watch_s=5)
+FAST = Pace(rows_per_s=0, batch=10, canary_s=20, watch_s=20)
 SECRET = "kept-by-nobody-1"
 CUT = {
     "Ctrl-C": (KeyboardInterrupt(), "interrupted"),
@@ -26,9 +28,9 @@ CUT = {
 }
 
 
-def _replay(replayer_dsn, plan, say):
+def _replay(replayer_dsn, plan, say, *, age=timedelta()):
     with connected(replayer_dsn, read_only=False) as session:
-        warrant = permit(session, plan, request(plan), now=plan.made_at)
+        warrant = permit(session, plan, request(plan), now=plan.made_at + age)
         return replay(session, plan, warrant, pace=FAST, say=say)
 
 
@@ -58,6 +60,24 @@ def test_what_is_back_is_told_and_the_same_command_goes_on(dsn, replayer_dsn, er
         again = _replay(replayer_dsn, plan, lambda _line: None)
     assert (again.before, again.replayed, again.stopped) == (11, 29, "")
     assert ask(dsn, "SELECT max(replay_count) FROM search_outbox_events") == [(1,)]
+
+
+def test_a_plan_that_has_begun_outlives_its_time(dsn, replayer_dsn):
+    """Killed after twenty minutes it goes on; one that only now would begin is refused."""
+    fill(dsn, failed=30)
+    late = LIFE + timedelta(minutes=5)
+    unbegun, plan = planned(dsn), planned(dsn)
+
+    def say(line):
+        if line.startswith("batch"):
+            raise KeyboardInterrupt
+
+    with settling(dsn):
+        assert _replay(replayer_dsn, plan, say).replayed == 11
+        again = _replay(replayer_dsn, plan, lambda _line: None, age=late)
+    assert (again.before, again.replayed, again.stopped) == (11, 19, "")
+    with pytest.raises(Refused, match="20 min old"):
+        _replay(replayer_dsn, unbegun, lambda _line: None, age=late)
 
 
 def test_a_lost_connection_leaves_a_record_and_no_secret_in_it(

@@ -16,6 +16,8 @@ def test_a_replay_that_is_killed_goes_on_where_it_was(dsn, replayer_dsn, tmp_pat
     fill(dsn, failed=1500)
     write_plan(planned(dsn, most=1500), tmp_path / "plan.json")
     with settling(dsn, most=1):
-        told = replay_under_fire(dsn, replayer_dsn, tmp_path / "plan.json", every_s=0.3, batch=20)
+        told = replay_under_fire(
+            dsn, replayer_dsn, tmp_path / "plan.json", batch=20, every_rows=300
+        )
     assert told.kills
     assert (told.lost, told.double, told.audited) == (0, 0, 1500)

@@ -16,7 +16,7 @@ from tests.closeout.failed import ERROR, ask, fill, planned, request, settling
 
 pytestmark = pytest.mark.lab
 
-FAST = Pace(rows_per_s=0, batch=20, canary_s=5, watch_s=5)
+FAST = Pace(rows_per_s=0, batch=20, canary_s=20, watch_s=20)
 
 
 def _replay(replayer_dsn, plan, pace=FAST):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
+from dataclasses import replace
 
 import psycopg
 import pytest
@@ -14,7 +15,7 @@ from tests.closeout.failed import ask, fill, more, planned, request, settling
 
 pytestmark = pytest.mark.lab
 
-FAST = Pace(rows_per_s=0, batch=5, canary_s=2, watch_s=5)
+FAST = Pace(rows_per_s=0, batch=5, canary_s=20, watch_s=20)
 _WAITING = """INSERT INTO search_outbox_events (id, entity_type, entity_id, op, event_version,
     replay_count) SELECT gen_random_uuid(), 'block', gen_random_uuid(), 'upsert', 1, 0
     FROM generate_series(1, 20)"""
@@ -44,7 +45,7 @@ def _replay(replayer_dsn, plan, *, pace=FAST, at="", do=None):
 def test_rows_of_others_that_fail_meanwhile_stop_it(dsn, replayer_dsn, rate):
     """The table as a whole counts, with the rate limit lifted too."""
     fill(dsn, failed=200)
-    pace = Pace(rows_per_s=rate, batch=5, canary_s=5, watch_s=5)
+    pace = replace(FAST, rows_per_s=rate)
     with settling(dsn):
         outcome = _replay(
             replayer_dsn, planned(dsn), pace=pace, at="batch 3", do=lambda: more(dsn, failed=15)
@@ -58,8 +59,11 @@ def test_a_backlog_of_others_that_grows_makes_it_wait(dsn, replayer_dsn, monkeyp
     """It waits as long as a canary may take, and then says so."""
     monkeypatch.setattr("loomtriage.closeout.replay.BATCHES_OPEN", 2)
     fill(dsn, failed=200)
+    pace = replace(FAST, canary_s=5)  # it is waited out
     with settling(dsn):
-        outcome = _replay(replayer_dsn, planned(dsn), at="batch 3", do=lambda: ask(dsn, _WAITING))
+        outcome = _replay(
+            replayer_dsn, planned(dsn), pace=pace, at="batch 3", do=lambda: ask(dsn, _WAITING)
+        )
     assert outcome.stopped == "the worker does not keep up: 20 rows more wait than at the start"
 
 

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from loomtriage.errors import Refused
-from loomtriage.lab import LabState, down, up
+from loomtriage.lab import LabState, down, is_alive, up
+from tests.drills.rehearsal import bring_back
 
 # Retries come often, so that rows drain in a second or two.
 QUICK = {"OUTBOX_BASE_BACKOFF_SECONDS": "0.1", "OUTBOX_MAX_BACKOFF_SECONDS": "0.4"}
@@ -49,6 +50,25 @@ def lab() -> Iterator[LabState]:
     """One lab that all drills share; it ends with the last of them, for idle labs cost time."""
     with a_lab() as state:
         yield state
+
+
+@pytest.fixture(autouse=True)
+def _one_failure_stays_one(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A shared lab is brought back after a test that failed, so that the next one finds it whole.
+
+    A module that keeps its lab at work from test to test ends that by itself.
+    """
+    shared = {"lab", "foreign_lab"} & set(request.fixturenames)
+    if not shared or "working" in request.fixturenames:
+        yield
+        return
+    lab: LabState = request.getfixturevalue(shared.pop())
+    assert is_alive(lab), "an earlier test broke the shared lab for good"
+    failed = request.session.testsfailed
+    yield
+    if request.session.testsfailed > failed and is_alive(lab):
+        lacking = bring_back(lab)
+        assert not lacking, f"the shared lab stays broken: {lacking}"
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import signal
 import tempfile
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -14,20 +15,25 @@ from pathlib import Path
 from loomtriage.drills.book import DRILLS
 from loomtriage.drills.drill import Drill, LoadPlan
 from loomtriage.drills.fault import Inject
-from loomtriage.drills.faults import standing
+from loomtriage.drills.faults import standing, sweep_all
 from loomtriage.drills.faults.http import proxy_state
 from loomtriage.drills.journal import journals, open_journal, read
 from loomtriage.drills.lock import holder
 from loomtriage.drills.perform import Times, TriageAnswer, perform
 from loomtriage.drills.record import Point
+from loomtriage.drills.restore import recover
 from loomtriage.drills.result import DrillResult
+from loomtriage.drills.steady import wait_steady
+from loomtriage.lab import control
 from loomtriage.lab.state import LabState, read_state
 from loomtriage.model import Scope, State, Window
 
-# The worker refreshes its gauges once a second.
-SHORT = Times(steady_s=10.0, baseline_s=0.8, fault_s=1.6, recovery_s=0.3)
+SHORT = Times(steady_s=30.0, first_work_s=30.0, baseline_s=1.5, fault_s=2.0, recovery_s=0.3)
+# For drills whose counters are judged: a busy worker may be late with its gauges, which it
+# refreshes once a second.
+LONGER = replace(SHORT, baseline_s=2.0, fault_s=4.0)
 # For runners that are killed or interrupted: what they saw is not judged.
-BRISK = Times(steady_s=10.0, baseline_s=0.1, fault_s=0.2, recovery_s=0.1)
+BRISK = replace(SHORT, baseline_s=0.1, fault_s=0.2, recovery_s=0.1)
 # Enough work in short windows, and a lease that a test can wait for.
 ES_DOWN = replace(DRILLS.get("es_down", noun="drill"), load=LoadPlan(per_s=20))
 PLACEBO = replace(DRILLS.get("placebo", noun="drill"), load=LoadPlan(per_s=20))
@@ -88,6 +94,14 @@ def left_behind(lab: LabState) -> list[str]:
     left += [path.name for path in journals(home) if read(path).is_open]
     left += [] if proxy_state(lab).listening else ["the proxy does not listen"]
     return left + (["the lock"] if holder(home, lab.lab_id) else [])
+
+
+def bring_back(lab: LabState) -> str:
+    """Undo whatever a failed test left; what still keeps the lab from rest, empty when nothing."""
+    sweep_all(lab)
+    control.reset(lab)
+    recover(home_of(lab), say=lambda _line: None)
+    return wait_steady(lab, within_s=40, say=lambda _line: None, pause=time.sleep).lacking
 
 
 def in_a_process(

@@ -23,7 +23,7 @@ from loomtriage.lab.state import INDEX, database_url, password
 pytestmark = pytest.mark.lab
 
 KIND = "tag"  # no load writes tags, so that these rows are the test's alone
-PACE = Pace(rows_per_s=200, canary_s=20, watch_s=20)
+PACE = Pace(rows_per_s=200, canary_s=40, watch_s=40)
 
 
 def _write(lab, count, *, score):
@@ -56,7 +56,7 @@ def _statuses(lab):
 
 
 def _until(lab, wanted):
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while _statuses(lab) != wanted:
         assert time.monotonic() < deadline, _statuses(lab)
         time.sleep(0.1)

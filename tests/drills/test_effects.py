@@ -15,6 +15,7 @@ from loomtriage.lab.load import Load, LoadCounts
 from loomtriage.lab.state import INDEX
 from loomtriage.model import State
 from tests.drills.rehearsal import now
+from tests.lab.services import until
 
 
 def counts(**by_status: int) -> RowCounts:
@@ -46,9 +47,8 @@ def test_document_that_differs_from_its_last_event_is_found(lab):
     """A lost document and a stale one are named; what is put right again is fine."""
     since = now()
     with Load(lab.api_url, per_s=30, ops=("upsert", "delete"), seed=since.microsecond) as load:
-        while load.accepted < 20:
-            pass
-    assert not wait_steady(lab, within_s=20, say=lambda _line: None, pause=time.sleep).lacking
+        until(lambda: load.accepted >= 20, "20 writes")
+    assert not wait_steady(lab, within_s=60, say=lambda _line: None, pause=time.sleep).lacking
     good = check_effects(lab, since=since)
     assert good.state is State.OK, good
     assert good.n

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import signal
+import time
 from dataclasses import replace
 
+import psycopg
 import pytest
 
+from loomtriage.drills.aftermath import come_to_rest
 from loomtriage.drills.digest import take_digest
 from loomtriage.drills.drill import Budget
 from loomtriage.drills.expect import Observed
-from loomtriage.drills.journal import journals, read
+from loomtriage.drills.faults.worker import dress
+from loomtriage.drills.journal import journals, open_journal, read
 from loomtriage.drills.record import Step
+from loomtriage.drills.setup import Setup
 from loomtriage.errors import Exit
 from loomtriage.model import Finding, State
 from tests.drills.rehearsal import (
@@ -20,7 +25,9 @@ from tests.drills.rehearsal import (
     home_of,
     in_a_process,
     left_behind,
+    now,
     rehearse,
+    saying,
     states,
 )
 
@@ -106,15 +113,17 @@ def test_abort_evaluator_that_throws_ends_the_drill(lab):
     result = rehearse(lab, abort_if=breaks, times=replace(SHORT, fault_s=20.0))
     assert result.state is State.ERROR
     assert "abort evaluator broke: OSError" in result.says
+    assert "abort evaluator broke" in result.invalid
     assert left_behind(lab) == []
 
 
 def test_budget_that_is_too_small_ends_the_drill(lab):
     """A fault that stands longer than its budget is taken back; the drill proves nothing."""
-    drill = replace(ES_DOWN, budget=Budget(max_s=1.0))
+    drill = replace(ES_DOWN, budget=Budget(max_s=3.0))
     result = rehearse(lab, drill, times=replace(SHORT, fault_s=20.0))
     assert result.state is State.NO_DATA
-    assert "whole budget of 1 s" in result.says
+    assert "whole budget of 3 s" in result.says
+    assert result.says == f"Invalid: {result.invalid}."
     assert left_behind(lab) == []
 
 
@@ -123,19 +132,41 @@ def test_alarm_takes_the_fault_back_while_the_triage_is_still_thinking(lab):
     seen = []
 
     def slow(_window, _baseline):
-        import time
-
-        end = time.monotonic() + 10
+        end = time.monotonic() + 40
         while left_behind(lab)[:1] != [] and "fault" in left_behind(lab)[0]:
             assert time.monotonic() < end, "the fault still stands"
             time.sleep(0.1)
         seen.append("healed while thinking")
         raise OSError("too late")
 
-    drill = replace(ES_DOWN, budget=Budget(max_s=1.5))
+    drill = replace(ES_DOWN, budget=Budget(max_s=4.0))
     result = rehearse(lab, drill, triage=slow, times=replace(SHORT, fault_s=0.3))
     assert seen == ["healed while thinking"]
     assert result.state is not State.OK
+    assert left_behind(lab) == []
+
+
+def test_database_that_answers_late_leaves_no_service_dressed(lab):
+    """One answer that does not come while rows drain is waited out, and the spare worker ends."""
+    drill, home = replace(ES_DOWN, services={"worker-2": {}}), home_of(lab)
+    dress(lab, drill.services)
+    with psycopg.connect(lab.dsn) as session:
+        session.execute("LOCK TABLE search_outbox_events IN ACCESS EXCLUSIVE MODE")
+
+        def say(line: str) -> None:
+            if "did not answer" in line:
+                session.rollback()
+
+        setup = Setup(
+            drill=drill,
+            lab=lab,
+            journal=open_journal(home, lab_id=lab.lab_id),
+            folder=home,
+            say=say,
+            triage=saying("none"),
+        )
+        rest = come_to_rest(setup, since=now(), pause=time.sleep)
+    assert rest.lacking == ""
     assert left_behind(lab) == []
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from loomtriage.contract.keys import CHRONICLE, SEARCH
 from loomtriage.drills.expect import Absent, Appears, Falls, Flat, Observed, Rises
 from loomtriage.drills.meter import Reading, Span, read_exposition
+from loomtriage.drills.windows import Readings, idle_windows
 from loomtriage.errors import UsageError
 from loomtriage.model import State
 from tests.make import T0
@@ -64,6 +66,10 @@ FAILED = RETRIES.replace("retry_scheduled", "terminal_failed")
         (Falls("processed"), DONE, (0, 2, 2), "NO_DATA"),
         (Flat("processed"), DONE, (0, 50, 105), "OK"),
         (Flat("processed"), DONE, (0, 50, 50), "BAD"),
+        (Flat("processed"), DONE, (0, 19, 19), "BAD"),
+        (Flat("processed"), DONE, (0, 18, 18), "NO_DATA"),  # so few that none is no fall
+        (Flat("processed"), DONE, (0, 18, 36), "NO_DATA"),
+        (Flat("processed"), DONE, (0, 18, 90), "BAD"),
         (Flat("terminal_failed"), FAILED, (None, None, None), "OK"),
         (Flat("terminal_failed"), FAILED, (None, None, 1), "BAD"),
         (Absent("retry_scheduled"), RETRIES, (0, 5, 5), "OK"),
@@ -91,6 +97,24 @@ def test_restarted_process_counts_from_zero():
     """A counter that fell was reset: its new value is the increase."""
     windows = observed(RETRIES, start=90, before=100, during=4)
     assert windows.fault.increase("outbox_retry_scheduled_total", {}) == 4.0
+
+
+@pytest.mark.parametrize(
+    ("silent_at", "missing"),
+    [((), False), ((0,), True), ((10,), True), ((0, 10), False)],
+)
+def test_chronicle_that_answers_only_once_is_missing(silent_at, missing):
+    """All that it ever counted would look like new; one that is off all the time is not missing."""
+    told, _ = read_exposition(EXPOSED + DONE.replace(" #", " 90"))
+    both = [
+        replace(one, values={**one.values, **({} if at in silent_at else {"chronicle": told})})
+        for at in (0, 10)
+        for one in (reading(at, DONE.replace(" #", f" {at}")),)
+    ]
+    window = Span(before=both[0], after=both[1])
+    assert window.missing == ({"chronicle"} if missing else set())
+    says = idle_windows(Readings(start=both[0], before=both[1]))
+    assert says.startswith("in the baseline window the chronicle" if missing else "the fault")
 
 
 def test_wordlooms_own_spelling_of_a_reason_counts():

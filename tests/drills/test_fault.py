@@ -6,8 +6,10 @@ import pytest
 
 from loomtriage.drills.fault import AppliedPlacebo, Checked, Fault, Noop, Undo
 from loomtriage.drills.faults import FAULTS, revert_undo
+from loomtriage.drills.faults.answers import LoseAnswers
 from loomtriage.errors import ContractBroken, FaultStillActive, RevertFailed
 from loomtriage.model import Evidence
+from tests.drills.strangers import hollow_lab, port_that
 
 UNDO = Undo(kind="http_refuse", fault_id="f1", lab_id="a1", detail={"port": "1"})
 
@@ -97,6 +99,17 @@ def test_every_fault_module_offers_recovery():
     kinds = [kind for recovery in FAULTS.all(noun="fault").values() for kind in recovery.kinds]
     assert sorted(kinds) == sorted(set(kinds))
     assert {"http_refuse", "http_answer"} <= set(kinds)
+
+
+@pytest.mark.parametrize(("ratio", "meets"), [(0.4, 15), (0.5, 12), (0.6, 10), (0.5, None)])
+def test_answers_get_lost_too_seldom_to_be_missed(tmp_path, ratio, meets):
+    """Chance alone hides lost answers from a look in less than one of a thousand times."""
+    cut = meets and meets + 1  # the first request asks the server behind
+    with port_that(lambda number: None if number == cut else b"") as port:
+        lab = hollow_lab(tmp_path, elastic=port, elastic_direct=port)
+        fault = LoseAnswers(ratio=ratio).bind(lab, fault_id="f")
+        assert bool(fault.witness()) is bool(meets)
+    assert (1 - ratio) ** fault.tries < 0.001
 
 
 def test_the_control_of_a_placebo_proves_nothing():

@@ -12,7 +12,7 @@ from loomtriage.drills.book import DRILLS
 from loomtriage.drills.drill import LoadPlan
 from loomtriage.model import State
 from tests.drills.conftest import a_lab
-from tests.drills.rehearsal import left_behind, rehearse, states
+from tests.drills.rehearsal import LONGER, left_behind, rehearse, states
 
 pytestmark = pytest.mark.lab
 WORKER = Path(__file__).parent.parent / "lab" / "foreign_worker.py"
@@ -27,7 +27,7 @@ def foreign_lab():
 
 def perform(lab, name):
     drill = replace(DRILLS.get(name, noun="drill"), load=LoadPlan(per_s=20))
-    result = rehearse(lab, drill)
+    result = rehearse(lab, drill, times=LONGER)
     assert result.witness or drill.cause == "none"
     assert left_behind(lab) == []
     return result

@@ -25,6 +25,7 @@ def result(drill: str, answer: str, *, placed: bool = True) -> DrillResult:
         state=State.OK,
         says="Witnessed.",
         expectations=(scope,),
+        witness=("A connection of our own was refused.",),
         restored=True,
         triage=TriageAnswer(cause=answer, state=State.BAD, scope=Scope(), step={}, headline=answer),
     )
@@ -64,7 +65,11 @@ def test_right_wrong_and_unknown_are_told_apart(tmp_path):
 
 
 def test_what_proved_nothing_is_not_graded(tmp_path):
-    """No witness, a broken harness, an interruption, no answer: counted apart."""
+    """No witness, a broken harness, an interruption, no answer: counted apart.
+
+    That the lab was not restored as well makes none of them valid.
+    """
+    unrest = "The lab did not come to rest in 41 s."
     fine = result("es_down", "none")
     board = read_board(
         [
@@ -74,10 +79,19 @@ def test_what_proved_nothing_is_not_graded(tmp_path):
                 replace(fine, state=State.ERROR),
                 replace(fine, interrupted="SIGTERM"),
                 replace(fine, triage=None),
+                replace(fine, state=State.BAD, says=unrest, witness=()),
+                replace(fine, state=State.BAD, says=unrest, invalid="the lease was lost"),
             )
         ]
     )
-    assert (board.rounds, board.invalid, board.state) == ((), 4, State.NO_DATA)
+    assert (board.rounds, board.invalid, board.state) == ((), 6, State.NO_DATA)
+
+
+def test_a_proven_fault_counts_although_the_lab_was_left_otherwise(tmp_path):
+    """What was answered before the restore failed is an answer like any other."""
+    left = replace(result("es_down", "es_down"), state=State.BAD, says="Not as before: ports.")
+    board = read_board([sealed(tmp_path, left)])
+    assert (len(board.rounds), board.invalid) == (1, 0)
 
 
 def test_a_touched_run_is_refused(tmp_path):

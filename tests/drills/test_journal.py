@@ -10,7 +10,10 @@ import pytest
 
 from loomtriage.drills.journal import Journal, journals, kill_at_from_env, read
 from loomtriage.drills.record import Point, Position, Step
-from loomtriage.errors import JournalFailed, UsageError
+from loomtriage.drills.restore import recover
+from loomtriage.errors import Exit, JournalFailed, UsageError
+from loomtriage.lab.state import write_state
+from tests.drills.strangers import hollow_lab, port_that
 
 FULL_DISK = """
 import resource, signal, sys
@@ -100,6 +103,23 @@ def test_open_journal_goes_on_behind_its_last_good_line(tmp_path):
     contents = read(journal.path)
     assert [record.step for record in contents.records] == [Step.LOCK, Step.INTENT, Step.CLOSE]
     assert not contents.is_open
+
+
+@pytest.mark.parametrize(
+    "answer", [b'{"faults": [], "lab_id": "b2", "listening": true}', b"hello", None]
+)
+def test_journal_of_a_dead_lab_is_closed_whoever_has_its_port_now(tmp_path, answer):
+    """Another lab, another program or nobody on its ports: the lab is gone, and so is its fault."""
+    with port_that(lambda _: answer) as port:
+        lab = hollow_lab(tmp_path / "labs" / "t", proxy_admin=port)
+        lab.root.mkdir(parents=True)
+        write_state(lab)
+        journal = Journal(tmp_path, lab_id=lab.lab_id)
+        journal.write(Step.LOCK, lab_root=str(lab.root), owns_lab=False)
+        report = recover(tmp_path, say=lambda _line: None)
+    assert report.exit_code is Exit.OK, report
+    assert "its lab is gone" in report.findings[0].says
+    assert not read(journal.path).is_open
 
 
 def test_kill_seam_is_off_unless_asked_for(monkeypatch):

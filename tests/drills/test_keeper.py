@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
-from dataclasses import replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import pytest
 
+from loomtriage.drills import watch
+from loomtriage.drills.fault import Undo
 from loomtriage.drills.faults import standing
-from loomtriage.drills.faults.setting import IndexSetting, read_setting
+from loomtriage.drills.faults.setting import IndexSetting, SettingFault, read_setting
 from loomtriage.drills.keeper import Keeper, keep
 from loomtriage.drills.restore import recover
+from loomtriage.errors import SourceUnavailable
 from loomtriage.model import State, Window
 from tests.drills.rehearsal import (
+    BRISK,
     ES_DOWN,
     TriageAnswer,
     home_of,
@@ -29,7 +34,24 @@ BLOCK = replace(ES_DOWN, fault=IndexSetting(), expect=())
 NAME = "index.blocks.write"
 
 
-def wait_healed(lab, within_s: float = 20.0) -> None:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stuck(SettingFault):
+    """A setting that only its keeper can take back."""
+
+    def revert(self, undo: Undo) -> None:
+        if self.is_active():
+            raise SourceUnavailable(f"{undo.kind} is out of reach.", hint="Wait.")
+
+
+class StuckSetting(IndexSetting):
+    """The plan of it."""
+
+    def bind(self, lab, *, fault_id):
+        plain = IndexSetting.bind(self, lab, fault_id=fault_id)
+        return Stuck(**{one.name: getattr(plain, one.name) for one in fields(plain)})
+
+
+def wait_healed(lab, within_s: float = 60.0) -> None:
     end = time.monotonic() + within_s
     while standing(lab):
         assert time.monotonic() < end, "nobody took the fault back"
@@ -61,7 +83,7 @@ def test_keeper_that_hears_no_beat_takes_the_fault_back(lab):
     """A runner that hangs is as good as gone."""
     fault = IndexSetting().bind(lab, fault_id="f1")
     keeper = Keeper()
-    keeper.guard(lab, fault.planned, lease_s=1.0)
+    keeper.guard(lab, fault.planned, lease_s=5.0)
     fault.apply()
     wait_healed(lab)
     keeper.dismiss()
@@ -80,6 +102,38 @@ def test_keeper_ends_with_its_drill(lab):
     assert result.state is State.OK, result
     assert len(seen) == 1
     assert keepers() == []
+
+
+@pytest.mark.lab
+def test_keeper_takes_back_what_its_runner_could_not(lab):
+    """After a revert that failed the fault does not stand until somebody runs `recover`."""
+    drill = replace(BLOCK, fault=StuckSetting())
+    result = rehearse(lab, drill, times=replace(BRISK, settle_s=3.0))
+    assert (result.state, result.restored) == (State.BAD, False)
+    assert "The fault was not taken back" in result.says
+    wait_healed(lab)
+    assert recover(home_of(lab), say=lambda _line: None).state is State.OK
+    assert left_behind(lab) == []
+
+
+def test_lease_is_renewed_as_soon_as_the_fault_is_applied(monkeypatch):
+    """Apply may have used up most of a lease: neither heartbeat nor evaluator waits first."""
+    monkeypatch.setattr(watch, "RENEW_EVERY_S", 3600.0)
+    monkeypatch.setattr(watch, "LOOK_EVERY_S", 3600.0)
+    renewed, looked = threading.Event(), threading.Event()
+
+    def renew() -> bool:
+        renewed.set()
+        return True
+
+    def look() -> str:
+        looked.set()
+        return ""
+
+    with watch.watched(renew=renew, look=look, end_fault=lambda: None, max_s=3600.0) as alarm:
+        assert renewed.wait(30)
+        assert looked.wait(30)
+    assert not alarm.raised
 
 
 def test_keeper_that_never_gets_an_order_just_ends():

@@ -23,8 +23,8 @@ from loomtriage.errors import Refused
 from loomtriage.model import State
 from tests.drills.rehearsal import (
     ES_DOWN,
+    LONGER,
     PLACEBO,
-    SHORT,
     home_of,
     in_a_process,
     left_behind,
@@ -128,10 +128,10 @@ def test_damaged_journal_heals_everything_before_it_is_set_aside(lab):
 def test_fault_heals_by_itself_when_its_runner_is_gone(lab):
     """Without any further command the proxy heals when the lease ends."""
     assert HttpRefuse().lease_s <= 10
-    drill = replace(ES_DOWN, fault=HttpRefuse(lease_s=3.0))
+    drill = replace(ES_DOWN, fault=HttpRefuse(lease_s=8.0))
     in_a_process(lab.root, {"observe:before": signal.SIGKILL}, drill)
     assert not proxy_state(lab).listening
-    end = time.monotonic() + 12
+    end = time.monotonic() + 40
     while proxy_state(lab).faults or not proxy_state(lab).listening:
         assert time.monotonic() < end, "the fault outlived its lease"
         time.sleep(0.2)
@@ -141,6 +141,6 @@ def test_fault_heals_by_itself_when_its_runner_is_gone(lab):
 
 def test_living_runner_keeps_its_fault_beyond_one_lease(lab):
     """The lease is renewed while the drill goes on."""
-    drill = replace(ES_DOWN, fault=HttpRefuse(lease_s=3.0))
-    result = rehearse(lab, drill, times=replace(SHORT, fault_s=4.0))
+    drill = replace(ES_DOWN, fault=HttpRefuse(lease_s=6.0))
+    result = rehearse(lab, drill, times=replace(LONGER, fault_s=8.0))
     assert result.state is State.OK, result

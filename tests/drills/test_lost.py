@@ -4,18 +4,29 @@ from __future__ import annotations
 
 import os
 import signal
+from dataclasses import replace
 
 import pytest
 
-from loomtriage.drills.faults.http import connect_error
+from loomtriage.drills.faults.http import HttpRefuse, connect_error
+from loomtriage.drills.faults.setting import IndexSetting
 from loomtriage.drills.journal import journals, open_journal, read
 from loomtriage.drills.record import Step
 from loomtriage.drills.restore import recover
-from loomtriage.errors import Exit
-from loomtriage.lab import is_alive, status
+from loomtriage.drills.steady import unsteady
+from loomtriage.errors import Exit, Refused
+from loomtriage.lab import control, is_alive, status
 from loomtriage.lab.state import LabState
 from loomtriage.model import State
-from tests.drills.rehearsal import TriageAnswer, home_of, rehearse
+from tests.drills.rehearsal import (
+    BRISK,
+    TriageAnswer,
+    bring_back,
+    home_of,
+    left_behind,
+    rehearse,
+)
+from tests.lab.services import until
 
 pytestmark = pytest.mark.lab
 
@@ -27,7 +38,7 @@ def pid_of(lab: LabState, name: str) -> int:
 
 
 def test_drill_whose_lab_lost_a_part_proves_nothing(doomed_lab):
-    """When the fault proxy dies the drill is NO_DATA and names it; `recover` finds nothing open."""
+    """When the fault proxy dies the drill is NO_DATA, names it, and stays open for `recover`."""
     lab = doomed_lab
 
     def triage(_window, _baseline):
@@ -38,16 +49,36 @@ def test_drill_whose_lab_lost_a_part_proves_nothing(doomed_lab):
     assert (result.state, result.exit_code) == (State.NO_DATA, Exit.NO_DATA), result
     assert "the lab's proxy died" in result.says
     assert not result.restored
+    assert read(journals(home_of(lab))[-1]).is_open
 
     journal = open_journal(home_of(lab), lab_id=lab.lab_id)
     journal.write(Step.LOCK, lab_root=str(lab.root), owns_lab=False)
     os.kill(lab.supervisor_pid, signal.SIGKILL)
-    while is_alive(lab) or connect_error(lab.ports["proxy_admin"]) == 0:
-        pass
+    until(
+        lambda: not is_alive(lab) and connect_error(lab.ports["proxy_admin"]) != 0,
+        "the end of the lab",
+    )
     report = recover(home_of(lab), say=lambda _line: None)
     assert report.state is State.OK
     assert "its lab is gone, and its fault with it" in report.findings[-1].says
     assert not any(read(path).is_open for path in journals(home_of(lab)))
+
+
+def test_worker_that_died_under_its_drill_is_left_to_recover(lab):
+    """What no revert brings back keeps the journal open: no drill starts until `recover` ran."""
+
+    def triage(_window, _baseline):
+        os.kill(pid_of(lab, "worker"), signal.SIGKILL)
+        return TriageAnswer(cause="es_down", state=State.BAD)
+
+    result = rehearse(lab, triage=triage, times=replace(BRISK, settle_s=2.0))
+    assert (result.state, result.restored) == (State.BAD, False), result
+    assert "The fault journal stays open for `loomtriage recover`: worker" in result.notes
+    with pytest.raises(Refused, match="is open: its drill got as far as restored"):
+        rehearse(lab)
+    report = recover(home_of(lab), say=lambda _line: None)
+    assert report.state is State.OK, report
+    assert left_behind(lab) == []
 
 
 def test_recover_takes_down_a_lab_that_was_started_for_one_drill(doomed_lab):
@@ -68,3 +99,16 @@ def test_recover_takes_down_a_lab_that_was_started_for_one_drill(doomed_lab):
     assert "equals its journalled digest" in report.findings[0].says
     assert not is_alive(lab)
     assert not lab.root.exists()
+
+
+def test_what_a_failed_test_leaves_is_brought_back(lab):
+    """Faults, a block, a dead worker, one too many and an open journal: the next test sees none."""
+    journal = open_journal(home_of(lab), lab_id=lab.lab_id)
+    journal.write(Step.LOCK, lab_root=str(lab.root), owns_lab=False)
+    control.start(lab, "worker-2")
+    for plan in (HttpRefuse(lease_s=60), IndexSetting()):
+        plan.bind(lab, fault_id=f"left-{plan.kind}").apply()
+    os.kill(pid_of(lab, "worker"), signal.SIGKILL)
+    assert len(left_behind(lab)) >= 3
+    assert bring_back(lab) == ""
+    assert (left_behind(lab), control.strayed(lab), unsteady(lab)) == ([], (), "")

@@ -10,12 +10,15 @@ import pytest
 from loomtriage.drills.drill import LoadPlan
 from loomtriage.drills.fault import Inject
 from loomtriage.drills.faults.http import HttpAnswer
+from loomtriage.drills.faults.load import MoreLoad
 from loomtriage.drills.journal import journals, read
 from loomtriage.drills.record import Step
 from loomtriage.errors import Exit
+from loomtriage.lab.load import Load
 from loomtriage.model import State, Window
 from tests.drills.rehearsal import (
     ES_DOWN,
+    LONGER,
     PLACEBO,
     TriageAnswer,
     home_of,
@@ -37,7 +40,7 @@ def test_drill_with_a_right_answer_is_ok(lab):
         assert left_behind(lab)[0].startswith("fault"), "the triage must see the incident"
         return TriageAnswer(cause="es_down", state=State.BAD, scope=ES_DOWN.scope)
 
-    result = rehearse(lab, triage=triage)
+    result = rehearse(lab, triage=triage, times=LONGER)
     assert result.state is State.OK, result
     assert result.exit_code is Exit.OK
     assert result.start_digest == result.end_digest != ""
@@ -93,6 +96,14 @@ def test_placebo_wants_the_answer_none(lab, answer, state):
     result = rehearse(lab, PLACEBO, triage=saying(answer))
     assert result.state is state, result
     assert "no fault" in result.witness[0]
+    assert left_behind(lab) == []
+
+
+def test_no_load_ends_before_its_drill(lab, monkeypatch):
+    """A drill may take longer than a load usually lasts: neither of the two ends meanwhile."""
+    monkeypatch.setitem(Load.__init__.__kwdefaults__, "max_s", 0.2)
+    result = rehearse(lab, replace(PLACEBO, fault=MoreLoad(per_s=10)))
+    assert result.state is State.OK, result
     assert left_behind(lab) == []
 
 

@@ -43,7 +43,10 @@ def test_points_are_the_24_places_where_a_runner_may_die():
 
 
 def test_cut_anywhere_loses_the_last_line_and_nothing_else():
-    """A journal cut at any byte reads as its whole lines, and is open until `close` is whole."""
+    """A journal cut at any byte reads as its whole lines.
+
+    It is open from its first whole line until `close` is whole.
+    """
     ends = [0]
     for line in lines(*STEPS):
         ends.append(ends[-1] + len(line))
@@ -55,7 +58,7 @@ def test_cut_anywhere_loses_the_last_line_and_nothing_else():
         assert contents.torn is (cut not in ends)
         assert contents.damage == ""
         assert contents.good_bytes == ends[whole]
-        assert contents.is_open
+        assert contents.is_open is (whole > 0)
 
 
 def test_every_flipped_bit_is_seen():
@@ -112,5 +115,5 @@ def test_journal_of_a_newer_version_is_not_guessed_at():
 @given(st.binary(max_size=400))
 @settings(max_examples=200, deadline=None)
 def test_no_bytes_make_the_reader_fall_over(data):
-    """Any bytes are read without an exception, and never as a finished drill."""
-    assert parse(data).is_open
+    """Any bytes are read without an exception, and a line of them never as a finished drill."""
+    assert parse(data).is_open is (b"\n" in data)

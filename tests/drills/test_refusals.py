@@ -13,11 +13,12 @@ import psycopg
 import pytest
 
 from loomtriage.drills.faults.http import HttpRefuse
-from loomtriage.drills.guards import refuse_foreign_writes, refuse_marks
+from loomtriage.drills.guards import refuse_foreign_writes, refuse_marks, refuse_open_journal
 from loomtriage.drills.journal import open_journal
 from loomtriage.drills.lock import drill_lock
 from loomtriage.drills.loopback import refuse_strangers
 from loomtriage.drills.record import Step
+from loomtriage.drills.restore import recover
 from loomtriage.drills.rows import Marks, RowCounts, count_rows
 from loomtriage.errors import Exit, Refused
 from loomtriage.lab import status
@@ -167,6 +168,19 @@ def test_drill_is_refused_before_anything_is_touched(lab, condition, rule):
     assert refused.value.exit_code is Exit.REFUSED
     assert count_rows(lab).total() == rows
     assert left_behind(lab) == []
+
+
+def test_journal_without_a_whole_line_stops_nobody(tmp_path):
+    """A drill that just begins, or died before its first line, touched nothing; damage may hide."""
+    folder = tmp_path / "journals"
+    folder.mkdir()
+    for name, data in (("empty", b""), ("torn", b'{"at":"2026')):
+        (folder / f"{name}.jsonl").write_bytes(data)
+    refuse_open_journal(tmp_path, "a1")
+    assert recover(tmp_path, say=lambda _line: None).findings == ()
+    (folder / "zeros.jsonl").write_bytes(b"\0\n")
+    with pytest.raises(Refused, match="is damaged: a damaged line at byte 0"):
+        refuse_open_journal(tmp_path, "a1")
 
 
 @pytest.mark.lab

@@ -8,7 +8,14 @@ from dataclasses import replace
 import pytest
 
 from loomtriage.drills.book import DRILLS
-from loomtriage.drills.result import DrillResult, TriageAnswer, conclude, grade, write_result
+from loomtriage.drills.result import (
+    DrillResult,
+    TriageAnswer,
+    conclude,
+    grade,
+    is_proven,
+    write_result,
+)
 from loomtriage.errors import Exit
 from loomtriage.model import Finding, Scope, State
 from tests.drills.rehearsal import ES_DOWN
@@ -34,6 +41,7 @@ def found(state: str, says: str = "") -> Finding:
         ((), "no work", "OK", "", "NO_DATA"),
         (("OK",), "", "OK", "SIGTERM", "NO_DATA"),
         (("OK",), "", "BAD", "SIGTERM", "BAD"),
+        (("OK",), "", "NO_DATA", "SIGTERM", "NO_DATA"),
     ],
 )
 def test_state_of_a_drill(states, invalid, restored, interrupted, expected):
@@ -46,6 +54,48 @@ def test_state_of_a_drill(states, invalid, restored, interrupted, expected):
     )
     assert state is State(expected)
     assert says
+
+
+@pytest.mark.parametrize(
+    ("restored", "expected"),
+    [
+        ("OK", "Interrupted by SIGTERM; the lab was restored."),
+        ("WARN", "Interrupted by SIGTERM; the lab was restored."),
+        ("NO_DATA", "Interrupted by SIGTERM; the lab may not be restored. Its proxy died."),
+    ],
+)
+def test_an_interrupted_drill_says_restored_only_when_it_looked(restored, expected):
+    """Where nobody can tell whether the lab was restored, the sentence says so, and why."""
+    after = found(restored, "Its proxy died.")
+    assert conclude((), invalid="", restored=after, interrupted="SIGTERM")[1] == expected
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        ({}, True),
+        ({"witness": ()}, False),
+        ({"invalid": "aborted: the fault's lease was lost"}, False),
+        ({"invalid": "no work", "state": State.BAD, "says": "It did not come to rest."}, False),
+    ],
+)
+def test_what_a_drill_proved_is_a_fact_of_its_own(told, expected):
+    """However bad the lab was left, whether the fault was proven stands beside it, not under it."""
+    fine = DrillResult(id="x", title="x", state=State.OK, says="Witnessed.", witness=("Refused.",))
+    assert is_proven(replace(fine, **told).as_json()) is expected
+
+
+@pytest.mark.parametrize(
+    ("told", "expected"),
+    [
+        ({"says": "Witnessed.", "witness": ["Refused."]}, True),
+        ({"says": "Invalid: no work was done.", "witness": ["Refused."]}, False),
+        ({"says": "The lab did not come to rest.", "witness": []}, False),
+    ],
+)
+def test_older_results_tell_it_by_witness_and_sentence(told, expected):
+    """A recorded run from before has no such fact, and is read all the same."""
+    assert is_proven(told) is expected
 
 
 @pytest.mark.parametrize(

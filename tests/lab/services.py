@@ -58,7 +58,7 @@ def service(name: str, env: Mapping[str, str], ready_url: str) -> Iterator[subpr
     finally:
         process.terminate()
         try:
-            process.wait(10)
+            process.wait(30)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()

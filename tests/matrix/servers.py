@@ -18,7 +18,7 @@ from tests.matrix.healthy import DAY_S, LIMIT, answer, matrix
 from tests.sources.wire import Answer, Wire, drips, floods, hangs, says, sends
 
 SOON = Limits(deadline_s=0.5, max_bytes=400_000)  # where nothing comes, however long one waits
-BUDGET = Limits(max_bytes=400_000)
+BUDGET = Limits(deadline_s=20, max_bytes=400_000)
 BOMB = gzip.compress(b" " * 8_000_000)
 HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 WRONG = b'{"hits": {"total": 1}}'

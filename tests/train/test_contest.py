@@ -12,7 +12,7 @@ from loomtriage.model import State
 from loomtriage.train.contest import drawn, hold, wilson
 from loomtriage.train.pool import recorded_runs
 from loomtriage.train.shifted import Shift
-from tests.train.rounds import EXAMPLES
+from tests.train.rounds import EXAMPLES, pool_of
 
 
 def quiet(_line):
@@ -41,6 +41,18 @@ def test_the_same_seed_draws_the_same_rounds():
         [(run.folder.name, shift) for run, shift in drawn(pool, 10, seed)] for seed in (7, 7, 8)
     )
     assert first == again != other
+
+
+@pytest.mark.parametrize("told", [{"invalid": "the lease was lost"}, {"witness": []}])
+def test_a_run_that_proved_nothing_is_no_round(tmp_path, told):
+    """It is promised to nobody as the truth, also where a lab left in unrest was the worse news."""
+    pool = pool_of(tmp_path, "es_down", "placebo")
+    file = pool / "es_down" / "drill.json"
+    unrest = {"state": "BAD", "says": "The lab did not come to rest in 41 s."}
+    file.write_text(json.dumps({**json.loads(file.read_text()), **unrest}))
+    assert [run.truth.drill for run in recorded_runs(pool)] == ["es_down", "placebo"]
+    file.write_text(json.dumps({**json.loads(file.read_text()), **told}))
+    assert [run.truth.drill for run in recorded_runs(pool)] == ["placebo"]
 
 
 def test_no_rounds_are_no_data():

@@ -9,7 +9,9 @@ import pytest
 
 from loomtriage.drills.fault import Placebo
 from loomtriage.train.live import DECOY, TOLD_BY_THE_PROCESS, DressedPlacebo, draw_drill
+from loomtriage.train.ordering import LONGEST_S
 from loomtriage.train.pool import Level
+from loomtriage.train.rounds import LIMIT_S, Mode
 from tests.train.rounds import order
 
 
@@ -40,6 +42,16 @@ def test_a_placebo_is_proven_in_its_dress(drills):
     plain = [one.fault for one in drills["placebo"] if isinstance(one.fault, Placebo)]
     assert plain
     assert all(isinstance(one, DressedPlacebo) for one in plain)
+
+
+@pytest.mark.parametrize("limit_s", [LIMIT_S[Mode.LIVE], LONGEST_S])
+def test_a_late_answer_crosses_no_bound(tmp_path, limit_s):
+    """However long the time to answer is, no drill is aborted before it is over."""
+    for seed in range(40):
+        ordered = replace(order(tmp_path, tmp_path, limit_s=limit_s), seed=seed)
+        drill = draw_drill(ordered, ordered.draw())
+        assert drill.budget.max_s > limit_s
+        assert drill.budget.max_failed_rows > drill.load.per_s * limit_s
 
 
 def test_what_its_process_would_tell_is_not_drawn(drills):

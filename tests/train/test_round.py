@@ -8,16 +8,20 @@ from datetime import UTC, datetime
 import pytest
 
 from loomtriage.cli import main
+from loomtriage.drills.result import DrillResult
 from loomtriage.errors import Exit, UsageError
+from loomtriage.model import State
 from loomtriage.train import board
-from loomtriage.train.answers import answers_from
+from loomtriage.train.answers import Stamped, answers_from
 from loomtriage.train.board import Kind
 from loomtriage.train.desk import from_file
+from loomtriage.train.live import _finish, _Sitting
 from loomtriage.train.looks import look, read_looks
 from loomtriage.train.offline import play_offline
-from loomtriage.train.rounds import ANSWERS_FILE, sweep
+from loomtriage.train.pool import Level
+from loomtriage.train.rounds import ANSWERS_FILE, GaveUp, Mode, Opened, sweep
 from loomtriage.train.truth import check_promise
-from tests.train.rounds import RIGHT, order, pool_of, seen, start, told
+from tests.train.rounds import RIGHT, TRUTH, order, pool_of, seen, start, told
 
 MARKS = ("placebo", "drill-", "runbooks/examples", "http_refuse", "retry-storm", "inject")
 
@@ -130,6 +134,38 @@ def test_time_that_is_up_abandons_the_round(tmp_path, capsys):
     assert "score" not in entries[-1].content
 
 
+def test_an_account_without_a_name_may_play(tmp_path, capsys, monkeypatch):
+    """A container may run as a user that no account belongs to; the board takes that too."""
+
+    def nobody(_uid):
+        raise KeyError("getpwuid(): uid not found")
+
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("pwd.getpwuid", nobody)
+    pool, team = pool_of(tmp_path / "past", "placebo"), tmp_path / "board"
+    with pytest.raises(SystemExit) as left:
+        main(["train", "--json", f"--source={pool}", f"--board={team}", "--limit=1",
+              f"--out={tmp_path / 'runs'}"])  # fmt: skip
+    assert left.value.code == Exit.NO_DATA, capsys.readouterr().err
+    assert board.read(team)[0].content["who"] == "unknown"
+
+
+def test_a_live_round_whose_fault_was_lost_does_not_score(tmp_path):
+    """The answers may be right; a lab that came to rest too late hides nothing of the loss."""
+    opened = Opened(
+        id="r", commit="", mode=Mode.LIVE, level=Level.BASIC, source="", folder=tmp_path,
+        limit_s=20,
+    )  # fmt: skip
+    sitting = _Sitting(opened=opened, sheet=(Stamped(after_s=1.0, answers=answers_from(RIGHT)),))
+    result = DrillResult(
+        id="es_down", title="x", state=State.BAD, says="The lab did not come to rest.",
+        witness=("Refused.",), invalid="aborted: the fault's lease was lost",
+    )  # fmt: skip
+    with pytest.raises(GaveUp, match="proved nothing: aborted: the fault's lease was lost"):
+        _finish(None, TRUTH, sitting, result)
+
+
 def test_a_running_round_cannot_be_read_and_a_killed_one_does_not_score(tmp_path):
     """Command, environment, open files and folders tell nothing; what is killed is abandoned."""
     pool = pool_of(tmp_path / "past", "es_down", "es_poison_4xx")
@@ -160,9 +196,6 @@ def test_an_ended_round_is_abandoned_at_once(tmp_path):
 
 def test_answers_may_come_one_by_one(tmp_path):
     """Each answer is stamped when it comes; half a file is waited for."""
-    from loomtriage.train.pool import Level
-    from loomtriage.train.rounds import Mode, Opened
-
     opened = Opened(
         id="r", commit="", mode=Mode.OFFLINE, level=Level.BASIC, source="", folder=tmp_path,
         limit_s=20,

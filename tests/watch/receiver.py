@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import secrets
 import socket
 import sys
 import threading
@@ -19,16 +20,27 @@ from loomtriage.watch.work import Order, Workers
 
 TOKEN = "correct-horse-battery-staple"
 GROUP = '{}:{alertname="OutboxRetriesRising"}'
-# Notes that it ran, takes its time, and ends like the path does.
+# Notes that it ran, takes its time or until somebody lets it go, and ends like the path does.
 STUB = """
 import json, os, sys, time
 given = dict(zip(sys.argv[1::2], sys.argv[2::2]))
 room = os.path.dirname(__file__)
-with open(os.path.join(room, "pid.txt"), "w") as pid:
+until = time.monotonic() + float(open(os.path.join(room, "slow.txt")).read())
+def let_go():
+    for name in os.listdir(room):
+        if name.endswith(".go"):
+            try:
+                os.unlink(os.path.join(room, name))
+                return True
+            except FileNotFoundError:
+                pass  # another run took it
+with open(os.path.join(room, "pid.new"), "w") as pid:
     pid.write(str(os.getpid()))
+os.replace(os.path.join(room, "pid.new"), os.path.join(room, "pid.txt"))
 with open(os.path.join(room, "ran.log"), "a") as log:
     log.write("begun " + given["--alert"] + "\\n")
-time.sleep(float(open(os.path.join(room, "slow.txt")).read()))
+while time.monotonic() < until and not let_go():
+    time.sleep(0.02)
 with open(os.path.join(room, "ran.log"), "a") as log:
     log.write("ended " + given["--alert"] + "\\n")
 print(json.dumps({"folder": "run-of-" + os.path.basename(os.path.dirname(given["--alert"]))}))
@@ -69,6 +81,12 @@ def stub(folder: Path, *, slow_s: float = 0.0) -> tuple[str, ...]:
     (folder / "path.py").write_text(STUB, encoding="utf-8")
     (folder / "slow.txt").write_text(str(slow_s), encoding="utf-8")
     return (sys.executable, "-S", str(folder / "path.py"))
+
+
+def let_go(folder: Path, runs: int = 1) -> None:
+    """Let so many runs of the stand-in end before their time, each of them once."""
+    for _ in range(runs):
+        (folder / f"{secrets.token_hex(8)}.go").touch()
 
 
 def told(folder: Path, word: str = "ended") -> list[str]:
@@ -118,7 +136,7 @@ class Receiver:
         self._thread.join(10)
         self.workers.stop()
 
-    def settled(self, *, within_s: float = 20.0) -> dict[str, int]:
+    def settled(self, *, within_s: float = 60.0) -> dict[str, int]:
         """Jobs by state once none waits or runs."""
         until = time.monotonic() + within_s
         while time.monotonic() < until:
@@ -134,7 +152,7 @@ def post(port: int, content: object, **headers: str) -> tuple[int, dict, dict]:
     body = content if isinstance(content, bytes) else json.dumps(content).encode()
     sent = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
     sent |= {name.replace("_", "-"): value for name, value in headers.items()}
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
     try:
         connection.request("POST", "/alerts", body, {k: v for k, v in sent.items() if v})
         answer = connection.getresponse()
@@ -145,7 +163,7 @@ def post(port: int, content: object, **headers: str) -> tuple[int, dict, dict]:
         connection.close()
 
 
-def raw(port: int, first: bytes, *, within_s: float = 10.0) -> socket.socket:
+def raw(port: int, first: bytes, *, within_s: float = 30.0) -> socket.socket:
     """A connection on which some bytes were sent."""
     sock = socket.create_connection(("127.0.0.1", port), timeout=within_s)
     sock.sendall(first)

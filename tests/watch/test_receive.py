@@ -12,7 +12,17 @@ import pytest
 
 from loomtriage.watch import receive
 from loomtriage.watch.payload import MAX_BYTES
-from tests.watch.receiver import GROUP, TOKEN, Receiver, order, payload, post, raw, told
+from tests.watch.receiver import (
+    GROUP,
+    TOKEN,
+    Receiver,
+    let_go,
+    order,
+    payload,
+    post,
+    raw,
+    told,
+)
 
 
 @pytest.fixture
@@ -117,9 +127,10 @@ def test_chunks_are_counted(receiver):
 def test_a_dripping_header_is_cut_off(receiver, monkeypatch):
     """A connection that sends no whole request in time is closed, and the next one is served."""
     monkeypatch.setattr(receive, "HEADER_S", 0.4)
+    began, ended = time.monotonic(), b"?"
     with raw(receiver.port, b"POST /alerts HTTP/1.1\r\nHo") as sock:
-        began, ended = time.monotonic(), b"?"
         while ended:
+            assert time.monotonic() - began < 30, "it is never cut off"
             try:
                 sock.sendall(b"s")
                 sock.settimeout(0.1)
@@ -128,7 +139,8 @@ def test_a_dripping_header_is_cut_off(receiver, monkeypatch):
                 continue
             except OSError:
                 break
-        assert 0.2 < time.monotonic() - began < 3
+    assert time.monotonic() - began > 0.2
+    monkeypatch.undo()  # the next one may take its time, as on a busy machine
     assert post(receiver.port, payload())[0] == 202
 
 
@@ -168,19 +180,20 @@ def test_what_is_no_alert_is_said_to_be_none(receiver, body):
 
 def test_a_full_queue_asks_to_come_again(tmp_path):
     """Beyond its bound the receiver says 503 and when, and forgets the alert; it comes again."""
-    with Receiver(order(tmp_path, slow_s=0.5), capacity=2) as receiver:
+    with Receiver(order(tmp_path, slow_s=30), capacity=2) as receiver:
         codes = [post(receiver.port, payload(f"f{n}")) for n in range(4)]
         assert [code for code, *_ in codes] == [202, 202, 503, 503]
         assert {k.lower(): v for k, v in codes[3][2].items()}["retry-after"] == "30"
         assert post(receiver.port, payload("f0"))[0] == 200
+        let_go(tmp_path / "stub", runs=3)
         assert receiver.settled()["done"] == 2
         assert post(receiver.port, payload("f3"))[0] == 202
 
 
 def test_answers_do_not_wait_for_runs(tmp_path):
     """While runs take their time, the sender hears back at once."""
-    with Receiver(order(tmp_path, slow_s=1.5)) as receiver:
-        began = time.monotonic()
+    with Receiver(order(tmp_path, slow_s=30)) as receiver:
         assert post(receiver.port, payload())[0] == 202
-        assert time.monotonic() - began < 1.0
+        assert told(tmp_path / "stub") == []
+        let_go(tmp_path / "stub")
         assert receiver.settled()["done"] == 1

@@ -20,7 +20,7 @@ from loomtriage.watch.inbox import Inbox
 from loomtriage.watch.receive import listening
 from loomtriage.watch.serve import FILE, serve
 from loomtriage.watch.work import MAX_TRIES, NICE
-from tests.watch.receiver import TOKEN, Receiver, order, payload, post, told
+from tests.watch.receiver import TOKEN, Receiver, let_go, order, payload, post, told
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 ALONE = """
@@ -62,7 +62,7 @@ class Alone:
         self.process.stdout.close()
 
 
-def _until(there, *, within_s: float = 20.0) -> None:
+def _until(there, *, within_s: float = 60.0) -> None:
     end = time.monotonic() + within_s
     while not there():
         assert time.monotonic() < end
@@ -72,17 +72,19 @@ def _until(there, *, within_s: float = 20.0) -> None:
 def test_a_killed_receiver_loses_nothing_and_runs_nothing_twice(tmp_path):
     """Killed twice, once with the run under way: each of three alerts comes to exactly one end."""
     stub = tmp_path / "stub"
-    first = Alone(tmp_path, slow_s=1.0)
+    first = Alone(tmp_path, slow_s=60)
     assert [post(first.port, payload(name))[0] for name in "abc"] == [202] * 3
     _until(lambda: told(stub, "begun"))
     first.kill()
     # What it had begun lives on by itself, and must not be begun again.
-    second = Alone(tmp_path, slow_s=1.0)
+    second = Alone(tmp_path, slow_s=60)
+    time.sleep(0.5)  # long enough to begin it
+    let_go(stub)
     _until(lambda: len(told(stub, "begun")) == 2)
     assert len(told(stub)) == 1
     second.kill()
     os.kill(int((stub / "pid.txt").read_text()), signal.SIGKILL)
-    third = Alone(tmp_path, slow_s=0.0)
+    third = Alone(tmp_path, slow_s=0)
     try:
         assert [post(third.port, payload(name))[0] for name in "abc"] == [200] * 3
         _until(lambda: len(set(told(stub))) == 3)
@@ -105,14 +107,15 @@ def test_two_receivers_do_not_share_an_inbox(tmp_path):
 
 def test_a_run_ends_at_its_deadline(tmp_path):
     """A run that takes too long is stopped with its process, and is not tried for ever."""
-    with Receiver(order(tmp_path, slow_s=30, deadline_s=0.4)) as receiver:
+    with Receiver(order(tmp_path, slow_s=30, deadline_s=2)) as receiver:
         assert post(receiver.port, payload())[0] == 202
         assert receiver.settled()["failed"] == 1
-    assert len(told(tmp_path / "stub", "begun")) == MAX_TRIES
+    assert " ".join(receiver.said).count("stopped at the deadline") == MAX_TRIES
+    # On a busy machine a run may be stopped before it says a word.
+    assert 1 <= len(told(tmp_path / "stub", "begun")) <= MAX_TRIES
     pid = int((tmp_path / "stub" / "pid.txt").read_text())
     with pytest.raises(ProcessLookupError):
         os.kill(pid, 0)
-    assert "stopped at the deadline" in " ".join(receiver.said)
 
 
 @pytest.mark.parametrize(("code", "tries"), [(4, MAX_TRIES), (2, 1), (5, 1)])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -12,7 +11,7 @@ from typing import IO, TYPE_CHECKING, Annotated
 
 import typer
 
-from loomtriage.cli.options import Json, Out, out_dir
+from loomtriage.cli.options import Json, Out, out_dir, worker_command
 from loomtriage.cli.terminal import printable, relative, say, show
 from loomtriage.errors import UsageError
 
@@ -49,7 +48,7 @@ def drill(  # noqa: PLR0913, PLR0917  (one parameter per documented option)
     from loomtriage.drills.fault import Inject
     from loomtriage.drills.session import Order
 
-    chosen = _chosen(names or (), every=every)
+    chosen, command = _chosen(names or (), every=every), worker_command(worker_cmd)
     if lab and (labs > 1 or worker_cmd):
         raise UsageError(
             "--lab excludes --labs and --worker-cmd.",
@@ -64,12 +63,14 @@ def drill(  # noqa: PLR0913, PLR0917  (one parameter per documented option)
     order = Order(
         lab_name=lab,
         inject=Inject.REAL if inject else Inject.NOOP,
-        worker_cmd=tuple(shlex.split(worker_cmd)),
+        worker_cmd=command,
         out=out_dir(out),
     )
     performed: list[DrillResult] = []
     for number in range(seed, seed + repeat):
         performed += _perform(chosen, replace(order, seed=number), example=example, json=as_json)
+        if performed[-1].interrupted:
+            break
     if repeat > 1 and not as_json:
         _show_spread(performed)
     raise typer.Exit(max(int(one.exit_code) for one in performed))
@@ -128,7 +129,7 @@ def side_by_side(shares: Sequence[Sequence[str]], options: Sequence[str]) -> int
             for stream, target in ((child.stdout, sys.stdout), (child.stderr, sys.stderr)):
                 readers.append(Thread(target=_tell, args=(stream, number, target), daemon=True))
                 readers[-1].start()
-        return max(child.wait() for child in children)
+        return max(_exit_code(child.wait()) for child in children)
     finally:
         # Interrupted ourselves: each child takes its fault back and its lab down.
         for child in children:
@@ -138,6 +139,11 @@ def side_by_side(shares: Sequence[Sequence[str]], options: Sequence[str]) -> int
             child.wait()
         for reader in readers:
             reader.join(timeout=5)
+
+
+def _exit_code(returned: int) -> int:
+    """As shells have it: a process that a signal ended has the negative number of that signal."""
+    return returned if returned >= 0 else 128 - returned
 
 
 def _tell(stream: IO[str] | None, number: int, target: IO[str]) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from loomtriage.cli import alert_demo
-from loomtriage.cli.options import Name, Ports, lab_root
+from loomtriage.cli.options import Name, Ports, lab_root, worker_command
 from loomtriage.cli.terminal import say
 from loomtriage.errors import Exit, UsageError
 
@@ -37,8 +37,6 @@ def lab_up(  # noqa: PLR0913, PLR0917  (one parameter per documented option)
 
     Example: loomtriage lab up --ports auto
     """
-    import shlex
-
     from loomtriage import lab
     from loomtriage.lab.supervisor.plan import Webhook
 
@@ -47,12 +45,7 @@ def lab_up(  # noqa: PLR0913, PLR0917  (one parameter per documented option)
             f"ports {ports[:40]!r} is neither fixed nor auto.", hint="Use --ports auto."
         )
     chosen: Literal["fixed", "auto"] = "auto" if ports == "auto" else "fixed"
-    try:
-        command = shlex.split(worker_cmd)
-    except ValueError as error:
-        raise UsageError(
-            f"The worker command cannot be read: {error}.", hint="Close its quotes."
-        ) from None
+    command = worker_command(worker_cmd)
     root = lab_root(name)
     token = str(Path(webhook_token).expanduser().absolute()) if webhook_token else ""
     told = Webhook(url=webhook, token_file=token) if webhook else None

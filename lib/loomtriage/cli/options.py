@@ -47,6 +47,22 @@ def out_dir(text: str) -> Path:
     return Path(text).expanduser().absolute() if text else settings().runs_dir()
 
 
+def worker_command(text: str) -> tuple[str, ...]:
+    """The words of `--worker-cmd`, as a shell would take them; none when it is empty.
+
+    Raises:
+        UsageError: it is no command, with a quote that does not end.
+    """
+    import shlex
+
+    try:
+        return tuple(shlex.split(text))
+    except ValueError as error:
+        raise UsageError(
+            f"The worker command cannot be read: {error}.", hint="Close its quotes."
+        ) from None
+
+
 def lab_root(name: str) -> Path:
     """Folder of the lab of that name."""
     from loomtriage.evidence import check_lab_name

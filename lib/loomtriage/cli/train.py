@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 import os
 import select
@@ -46,7 +45,7 @@ def train(  # noqa: PLR0913, PLR0917  (one parameter per documented option)
     from loomtriage.train.rounds import GaveUp
 
     order = order_of(
-        offline=offline or bool(source), level=level, seed=seed, who=who or getpass.getuser(),
+        offline=offline or bool(source), level=level, seed=seed, who=who,
         board=board, source=source, out=out_dir(out), limit_s=limit,
     )  # fmt: skip
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from loomtriage.closeout import audit
 from loomtriage.closeout.batches import Warrant
 from loomtriage.closeout.plan_file import SHOWN_DIGITS, Plan, refuse_old
 from loomtriage.closeout.target import (
@@ -54,7 +55,7 @@ def permit(connection: Connection, plan: Plan, request: Request, *, now: datetim
             f"The digest {request.digest[:20]!r} is not that of the plan.",
             hint=f"Look at the plan with a dry run, then add --digest {shown}.",
         )
-    refuse_old(plan, now=now)
+    _refuse_late(connection, plan, now=now)
     _refuse_silence(plan, request)
     if not plan.rows:
         raise Refused("The plan holds no row to replay.", hint="See why in its buckets.")
@@ -74,6 +75,19 @@ def permit(connection: Connection, plan: Plan, request: Request, *, now: datetim
         why=request.why.strip(),
         fixed=request.fixed.strip(),
     )
+
+
+def _refuse_late(connection: Connection, plan: Plan, *, now: datetime) -> None:
+    """Refuse an old plan of which the database does not remember a row.
+
+    One that has begun was young when it did. Many rows take longer than a plan lives, and each of
+    them is compared with the state in which it was seen however late it comes.
+
+    Raises:
+        Refused: so it is.
+    """
+    if not (audit.is_readable(connection) and audit.already(connection, plan.digest())):
+        refuse_old(plan, now=now)
 
 
 def _refuse_silence(plan: Plan, request: Request) -> None:

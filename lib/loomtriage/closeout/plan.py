@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
@@ -27,6 +25,7 @@ from loomtriage.closeout.proof import Kind, digits_alike, proofs
 from loomtriage.closeout.strategy import QUIET_S, UNDATED, Circumstances, Offer, strategy
 from loomtriage.closeout.target import Connection, connected, read_target
 from loomtriage.contract.reasons import stored_reason
+from loomtriage.settings import account
 
 DEFAULT_ROWS = 500
 UNREAD = "more rows failed than a plan reads, so the last failure may be unseen"
@@ -79,7 +78,7 @@ def make_plan(dsn: str, wanted: Wanted, *, template: Callable[[str], str]) -> Pl
     rows = _chosen(found.rows, planned, wanted)
     return Plan(
         made_at=datetime.now(UTC),
-        made_by=_account(),
+        made_by=account(),
         target=target,
         projection=asked.projection,
         table=table,
@@ -171,13 +170,6 @@ def _judged(connection: Connection, wanted: Wanted, bucket: Bucket, cause: _Caus
     if wanted.reason and bucket.likeness.reason != wanted.reason:
         decided = replace(decided, offer=Offer.NOTHING, why=f"{decided.why} Not asked for.")
     return PlannedBucket.of(bucket, decided)
-
-
-def _account() -> str:
-    """Name of the account that plans; a container may have none."""
-    with suppress(OSError, KeyError):
-        return getpass.getuser()
-    return "unknown"
 
 
 def _active(connection: Connection, wanted: Wanted, cause: _Cause) -> str:

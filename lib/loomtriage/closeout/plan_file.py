@@ -20,7 +20,7 @@ from loomtriage.model.window import iso, parse_instant
 
 SCHEMA = 1
 LIFE = timedelta(minutes=15)
-"""A plan speaks of rows as they were; after this time look again."""
+"""A plan speaks of rows as they were; when it has not begun after this time, look again."""
 AHEAD = timedelta(seconds=5)
 """So far two clocks may differ; a plan of the future would live longer than any may."""
 SHOWN_DIGITS = 12
@@ -81,7 +81,7 @@ class Plan:
     """An exact set of rows to replay, and why.
 
     Attributes:
-        made_at: when (aware UTC); `LIFE` later it is refused.
+        made_at: when (aware UTC); `LIFE` later it is refused, unless it has begun.
         made_by: account that made it.
         target: the database that it speaks of.
         projection, table: whose rows.
@@ -183,7 +183,7 @@ def read_plan(path: Path) -> Plan:
 
 
 def refuse_old(plan: Plan, *, now: datetime) -> None:
-    """Refuse a plan whose time is over, or has not come.
+    """Refuse a plan whose time to begin is over, or has not come.
 
     Raises:
         Refused: so it is.

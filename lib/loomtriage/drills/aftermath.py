@@ -7,14 +7,20 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from loomtriage.drills.digest import LabDigest, take_digest
+from loomtriage.drills.faults.http import proxy_state
 from loomtriage.drills.meter import Reading, read_meters
 from loomtriage.drills.replay import replay_failed
 from loomtriage.drills.rows import ACTIVE, count_rows
 from loomtriage.drills.setup import Setup
 from loomtriage.drills.steady import wait_steady
 from loomtriage.drills.waiting import Pause, wait_until
+from loomtriage.errors import TriageError
 from loomtriage.lab import control
+from loomtriage.lab.services import status
+from loomtriage.lab.state import LabState, is_alive
 from loomtriage.model import Finding, State
+
+WORKERS = ("worker", "worker-2", "chronicle")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,10 +65,28 @@ def come_to_rest(setup: Setup, *, since: datetime, pause: Pause) -> Rest:
 
 def _drain(setup: Setup, pause: Pause) -> None:
     def undone() -> str:
-        active = count_rows(setup.lab).total(*ACTIVE)
+        try:
+            active = count_rows(setup.lab).total(*ACTIVE)
+        except TriageError as error:  # one late answer must not leave the services dressed
+            return error.message
         return f"{active} rows are not done" if active else ""
 
     wait_until(undone, within_s=setup.times.settle_s, what="Draining", say=setup.say, pause=pause)
+
+
+def lost(lab: LabState) -> str:
+    """Which part of the lab died, so that nobody can say anything of the rest."""
+    if not is_alive(lab):
+        return "the lab's supervisor died"
+    # Workers are what drills act on; their end is a difference, not a loss of the lab.
+    dead = [s.name for s in status(lab.root) if s.state == "dead" and s.name not in WORKERS]
+    if dead:
+        return f"the lab's {' and '.join(dead)} died"
+    try:
+        proxy_state(lab)
+    except TriageError as error:
+        return error.message
+    return ""
 
 
 def compare(setup: Setup, start: LabDigest | None, rest: Rest) -> Finding:

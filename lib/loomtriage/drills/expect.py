@@ -175,10 +175,16 @@ class Falls(_Expected):
 
 @dataclass(frozen=True, slots=True)
 class Flat(_Expected):
-    """Stays within chance of the baseline's rate; a counter that stood still must go on so."""
+    """Stays within chance of the baseline's rate; a counter that stood still must go on so.
+
+    NO_DATA when so little was expected (18 events or fewer) that even none would be within chance.
+    """
 
     def _judge(self, value: float, expected: float) -> State:
-        return _met(abs(value - expected) <= 3 * math.sqrt(expected) + 0.3 * expected)
+        chance = 3 * math.sqrt(expected) + 0.3 * expected
+        if abs(value - expected) > chance:
+            return State.BAD
+        return State.NO_DATA if 0 < expected <= chance else State.OK
 
     def _judge_level(self, value: float, floor: float) -> State:
         return _met(abs(value) <= floor)

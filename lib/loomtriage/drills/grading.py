@@ -11,7 +11,7 @@ from pathlib import Path
 from loomtriage.contract.causes import CAUSES
 from loomtriage.drills.book import DRILLS
 from loomtriage.drills.cross import cross_table
-from loomtriage.drills.result import INVALID, RESULT_FILE
+from loomtriage.drills.result import RESULT_FILE, is_proven
 from loomtriage.drills.spread import Counted, counted, spread_table
 from loomtriage.errors import BundleDamaged
 from loomtriage.model import State
@@ -195,7 +195,7 @@ def _round(file: Path) -> Round:
             seed=int(result["seed"]),
             accepted=(drill.cause, *drill.accept),
             answer=answer,
-            is_valid=bool(answer) and not broken and not result["says"].startswith(INVALID),
+            is_valid=bool(answer) and not broken and is_proven(result),
             is_placed=grades.get("drill.scope") == State.OK,
             counted=counted(result),
             fits=tuple(str(name) for name in result.get("fits", ())),

@@ -71,8 +71,7 @@ def refuse_open_journal(home: Path, lab_id: str) -> None:
         if contents.damage:
             what = f"is damaged: {contents.damage}"
         else:
-            step = contents.records[-1].step if contents.records else "its start"
-            what = f"is open: its drill got as far as {step}"
+            what = f"is open: its drill got as far as {contents.records[-1].step}"
         raise Refused(
             f"Fault journal {path.name} {what}.",
             hint="Run `loomtriage recover`; it takes back whatever still stands.",

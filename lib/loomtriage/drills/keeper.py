@@ -68,6 +68,10 @@ class Keeper:
     def dismiss(self) -> None:
         """The fault is taken back: end the keeper; fine when it is gone."""
         self._tell(DISMISSED)
+        self.leave()
+
+    def leave(self) -> None:
+        """Beat no more: a keeper that was not dismissed then takes the fault back."""
         for pipe in (self._process.stdin, self._process.stdout):
             if pipe is not None:
                 with suppress(OSError):

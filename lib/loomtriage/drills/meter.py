@@ -69,6 +69,16 @@ class Span:
         """Time between the readings."""
         return (self.after.at - self.before.at).total_seconds()
 
+    @property
+    def missing(self) -> frozenset[str]:
+        """Processes that were silent at one end: what they counted before would look like new.
+
+        One of `BESIDE` that is off at both ends is not missing.
+        """
+        ends = (self.before.values, self.after.values)
+        half = {name for name in BESIDE if (name in ends[0]) is not (name in ends[1])}
+        return frozenset({*self.before.missing, *self.after.missing, *half})
+
     def increase(self, name: str, labels: Mapping[str, str]) -> float:
         """Increase of a counter over all series with these labels, safe against restarts.
 

@@ -10,7 +10,7 @@ observe     let it stand, then ask the triage, blind, while it still does
 reverting   from here on signals wait
 reverted    take it back
 restored    wait for rest, compare with the digest
-close       write down what the drill came to
+close       write down what the drill came to, unless something may still stand
 """
 
 from __future__ import annotations
@@ -21,12 +21,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from loomtriage.drills.aftermath import lost
 from loomtriage.drills.alerts import hear_alerts
 from loomtriage.drills.clock import ClockMark
 from loomtriage.drills.digest import LabDigest
 from loomtriage.drills.drill import Drill
 from loomtriage.drills.fault import Inject
-from loomtriage.drills.faults.http import proxy_state
+from loomtriage.drills.faults import standing
 from loomtriage.drills.guards import refuse_open_journal
 from loomtriage.drills.journal import Journal, kill_at_from_env
 from loomtriage.drills.lock import drill_lock
@@ -37,18 +38,13 @@ from loomtriage.drills.setup import Setup, Times, Triage
 from loomtriage.drills.signals import Interrupted, Signals
 from loomtriage.drills.watch import Invalid, watched
 from loomtriage.drills.windows import idle_windows
-from loomtriage.errors import JournalFailed, Refused, SourceUnavailable, TriageError
-from loomtriage.lab.services import status
-from loomtriage.lab.state import is_alive
+from loomtriage.errors import JournalFailed, Refused, SourceUnavailable
 from loomtriage.model import Finding, State
 
 if TYPE_CHECKING:
     from loomtriage.lab.state import LabState
 
 __all__ = ["Inject", "Times", "TriageAnswer", "kill_at_from_env", "perform"]
-
-
-WORKERS = ("worker", "worker-2", "chronicle")
 
 
 @dataclass(slots=True, kw_only=True)
@@ -100,7 +96,7 @@ def perform(  # noqa: PLR0913  (the one entry; each argument is one thing a call
         signals = held.enter_context(Signals().caught())
         show = Performance(setup, signals)
         held.callback(show.stop_load)
-        held.callback(show.dismiss_keeper)
+        held.callback(show.dismiss_keeper, is_healed=False)
         _lock(setup, show, held)
         return _perform(setup, show)
 
@@ -131,8 +127,11 @@ def _perform(setup: Setup, show: Performance) -> DrillResult:
         show.signals.defer()
         _take_back(setup, show, course)
     restored = _settle(setup, show, course)
+    left = course.left_standing or _left(setup, show, restored)
+    if left:
+        show.notes.append(f"The fault journal stays open for `loomtriage recover`: {left}")
     result = _result(setup, show, course, restored)
-    if not course.left_standing:
+    if not left:
         with show.phase(Step.CLOSE):
             _note_down(show, Step.CLOSE, state=result.state.value, interrupted=result.interrupted)
     write_result(setup.folder, result)
@@ -164,6 +163,7 @@ def _forward(setup: Setup, show: Performance, course: _Course) -> None:
         with show.phase(Step.INTENT):
             journal.act(Step.INTENT, show.intend, dict)
     except JournalFailed as error:
+        show.dismiss_keeper()  # what was never applied needs nobody to take it back
         show.fault, course.undurable = None, error
         return
     except (Invalid, SourceUnavailable) as error:
@@ -209,21 +209,22 @@ def _take_back(setup: Setup, show: Performance, course: _Course) -> None:
             setup.journal.act(Step.REVERTED, show.revert)
     except JournalFailed as error:
         show.notes.append(error.message)
-    except Exception as error:  # noqa: BLE001  (told, left open for `recover`, and healed by lease)
+    except Exception as error:  # noqa: BLE001  (told, left to lease or keeper, and to `recover`)
         course.left_standing = _named(error)
+        show.dismiss_keeper(is_healed=False)
 
 
 def _settle(setup: Setup, show: Performance, course: _Course) -> Finding:
     check = "drill.restored"
     if show.start is None:
         return Finding(check=check, state=State.OK, says="Nothing was touched.")
-    lost = _lost(setup.lab)
+    gone = lost(setup.lab)
     try:
         with show.phase(Step.RESTORED):
-            if lost:
+            if gone:
                 show.stop_load()
-                course.invalid = lost
-                return Finding(check=check, state=State.NO_DATA, says=f"Cannot be told: {lost}.")
+                course.invalid = gone
+                return Finding(check=check, state=State.NO_DATA, says=f"Cannot be told: {gone}.")
             finding = show.settle()
             digest = {"sha256": show.end.sha256, "parts": show.end.parts} if show.end else {}
             _note_down(show, Step.RESTORED, says=finding.says, digest=digest)
@@ -237,19 +238,14 @@ def _settle(setup: Setup, show: Performance, course: _Course) -> Finding:
     return finding
 
 
-def _lost(lab: LabState) -> str:
-    """Which part of the lab died, so that nobody can say anything of the rest."""
-    if not is_alive(lab):
-        return "the lab's supervisor died"
-    # Workers are what drills act on; their end is a difference, not a loss of the lab.
-    dead = [s.name for s in status(lab.root) if s.state == "dead" and s.name not in WORKERS]
-    if dead:
-        return f"the lab's {' and '.join(dead)} died"
+def _left(setup: Setup, show: Performance, restored: Finding) -> str:
+    """What `recover` must still take back; a lab that came to rest was seen to have nothing."""
+    if show.start is None or restored.state in (State.OK, State.WARN):
+        return ""
     try:
-        proxy_state(lab)
-    except TriageError as error:
-        return error.message
-    return ""
+        return ", ".join(standing(setup.lab))
+    except Exception as error:  # noqa: BLE001  (what cannot be seen may stand)
+        return _named(error)
 
 
 def _result(setup: Setup, show: Performance, course: _Course, restored: Finding) -> DrillResult:
@@ -274,7 +270,7 @@ def _result(setup: Setup, show: Performance, course: _Course, restored: Finding)
     return DrillResult(
         id=setup.drill.id, title=setup.drill.title, state=state, says=says,
         expectations=(*findings, restored), witness=tuple(show.witness),
-        restored=restored.state in (State.OK, State.WARN),
+        restored=restored.state in (State.OK, State.WARN), invalid=course.broke or invalid,
         start_digest=show.start.sha256 if show.start else "",
         end_digest=show.end.sha256 if show.end else "",
         phases=tuple(show.phases), notes=tuple(show.notes), triage=show.answer,

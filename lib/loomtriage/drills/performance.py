@@ -92,6 +92,7 @@ class Performance:
                 per_s=setup.drill.load.per_s,
                 ops=setup.drill.load.ops,
                 seed=setup.load_seed,
+                max_s=setup.load_max_s,
             )
             self._load.start()
         ready = wait_until(
@@ -175,10 +176,10 @@ class Performance:
                 self.dismiss_keeper()
                 return
 
-    def dismiss_keeper(self) -> None:
-        """End the keeper; fine when there is none."""
+    def dismiss_keeper(self, *, is_healed: bool = True) -> None:
+        """End the keeper, which first takes back what is not healed; fine when there is none."""
         if self._keeper is not None:
-            self._keeper.dismiss()
+            (self._keeper.dismiss if is_healed else self._keeper.leave)()
             self._keeper = None
 
     def settle(self) -> Finding:

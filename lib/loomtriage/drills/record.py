@@ -124,9 +124,13 @@ class Contents:
 
     @property
     def is_open(self) -> bool:
-        """Whether a drill began here and nobody finished it."""
-        closed = bool(self.records) and self.records[-1].step is Step.CLOSE
-        return not closed or self.torn or bool(self.damage)
+        """Whether a drill began here and nobody finished it.
+
+        Without a whole line none began: the first is durable before anything is touched.
+        """
+        if not self.records:
+            return bool(self.damage)
+        return self.records[-1].step is not Step.CLOSE or self.torn or bool(self.damage)
 
     def last(self, step: Step) -> Record | None:
         """The newest record of a step."""

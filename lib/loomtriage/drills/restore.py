@@ -23,7 +23,7 @@ from loomtriage.drills.lock import drill_lock
 from loomtriage.drills.record import Contents, Record, Step
 from loomtriage.drills.replay import replay_failed
 from loomtriage.drills.steady import demand_healed, wait_steady
-from loomtriage.errors import Exit, JournalFailed, Refused, SourceUnavailable, TriageError
+from loomtriage.errors import Exit, JournalFailed, Refused, TriageError
 from loomtriage.lab import down
 from loomtriage.lab.state import LabState, is_alive, read_state, state_file
 from loomtriage.model import Finding, State
@@ -108,7 +108,7 @@ def _finish(
     say: Say,
     take_down: Callable[[Path, Say], None] | None,
 ) -> Finding:
-    if contents.damage or not contents.records:
+    if contents.damage:
         return _finish_unreadable(home, path, contents, say=say)
     first = contents.records[0]
     with drill_lock(home, first.lab_id):
@@ -198,8 +198,10 @@ def _finish_unreadable(home: Path, path: Path, contents: Contents, *, say: Say) 
             healed += 1
     path.rename(path.with_suffix(".damaged"))
     sync_folder(path.parent)
-    what = contents.damage or "no whole line"
-    says = f"{path.name}: {what}; set aside after every fault in {healed} lab(s) was taken back."
+    says = (
+        f"{path.name}: {contents.damage}; set aside after every fault in {healed} lab(s) was "
+        "taken back."
+    )
     return _found(State.WARN, says)
 
 
@@ -219,7 +221,7 @@ def _answers(lab: LabState) -> bool:
 
     try:
         proxy_state(lab)
-    except SourceUnavailable:
+    except TriageError:  # nobody, or whoever has the port since it died
         return False
     return True
 

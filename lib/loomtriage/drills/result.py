@@ -69,6 +69,7 @@ class DrillResult:
         restored: whether the lab is what it was.
         start_digest, end_digest: SHA-256 over the lab at rest, empty where it was not taken.
         interrupted: name of the Unix signal that ended it early, empty if none.
+        invalid: why it proved nothing, empty when it did. Its sentence may say something worse.
         fits: drills whose expectations were met, see `cross`.
         alerts: what Prometheus' own rules said between apply and revert.
     """
@@ -87,6 +88,7 @@ class DrillResult:
     triage: TriageAnswer | None = None
     seed: int = 0
     interrupted: str = ""
+    invalid: str = ""
     fits: tuple[str, ...] = ()
     alerts: tuple[AlertSeen, ...] = ()
 
@@ -119,6 +121,7 @@ class DrillResult:
             "triage": self.triage.as_json() if self.triage else None,
             "seed": self.seed,
             "interrupted": self.interrupted,
+            "invalid": self.invalid,
             "fits": list(self.fits),
             "alerts": [alert.as_json() for alert in self.alerts],
         }
@@ -138,7 +141,10 @@ def conclude(
     if restored.state is State.BAD:
         return State.BAD, restored.says
     if interrupted:
-        return State.NO_DATA, f"Interrupted by {interrupted}; the lab was restored."
+        told = "the lab was restored."
+        if restored.state not in (State.OK, State.WARN):
+            told = f"the lab may not be restored. {restored.says}"
+        return State.NO_DATA, f"Interrupted by {interrupted}; {told}"
     broken = next((f for f in findings if f.state is State.ERROR), None)
     if invalid:
         return (State.ERROR, broken.says) if broken else (State.NO_DATA, f"{INVALID} {invalid}.")
@@ -147,6 +153,16 @@ def conclude(
     if state is State.OK:
         return state, "Witnessed, expected, named by the triage, and restored."
     return state, next(finding.says for finding in judged if finding.state is state)
+
+
+def is_proven(result: Mapping[str, object]) -> bool:
+    """Whether a drill proved what it did, by the content of its `drill.json`.
+
+    Older files have no `invalid` of their own and tell it in their sentence, unless that says
+    something worse.
+    """
+    invalid = result.get("invalid") or str(result.get("says", "")).startswith(INVALID)
+    return bool(result.get("witness")) and not invalid
 
 
 def grade(answer: TriageAnswer, drill: Drill) -> tuple[Finding, ...]:

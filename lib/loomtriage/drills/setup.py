@@ -12,6 +12,7 @@ from loomtriage.drills.drill import Drill
 from loomtriage.drills.fault import Inject
 from loomtriage.drills.journal import Journal
 from loomtriage.drills.result import TriageAnswer
+from loomtriage.lab.load import MAX_S
 from loomtriage.model import Window
 
 if TYPE_CHECKING:
@@ -75,6 +76,11 @@ class Setup:
     owns_lab: bool = False
     abort_if: Callable[[], str] = str
     is_blind: bool = False
+
+    @property
+    def load_max_s(self) -> float:
+        """Seconds after which the load ends by itself: it outlasts a fault of the whole budget."""
+        return MAX_S + self.drill.budget.max_s
 
     @property
     def load_seed(self) -> int:

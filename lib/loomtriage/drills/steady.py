@@ -68,7 +68,7 @@ def demand_steady(lab: LabState, *, within_s: float, say: Say, pause: Pause) -> 
     if waited.lacking:
         raise Refused(
             f"The lab is not at rest: {waited.lacking}.",
-            hint="Wait, or run `loomtriage recover`, or restart the lab.",
+            hint="Wait, or take the lab down and start it again.",
         )
 
 
@@ -87,9 +87,10 @@ def demand_healed(lab: LabState) -> None:
 
 
 def _refuse_standing(lab: LabState) -> None:
+    # No journal is open at this point, so that `recover` would not know of them.
     faults = standing(lab)
     if faults:
         raise Refused(
             f"{len(faults)} fault(s) stand in the lab already: {', '.join(faults)[:80]}.",
-            hint="Run `loomtriage recover`, or wait until their lease ends.",
+            hint="Wait until their lease ends, or take the lab down and start it again.",
         )

@@ -65,6 +65,8 @@ def watched(
 ) -> Iterator[Alarm]:
     """Renew the lease and look for reasons to abort, each in a thread of its own.
 
+    Both begin at once: part of the lease may have passed while the fault was applied.
+
     Args:
         renew: prolongs the lease; False when the fault is gone.
         look: says why to abort, empty while all is well; when it throws, that is a reason.
@@ -110,9 +112,7 @@ def _asking(
     end = threading.Event()
 
     def loop() -> None:
-        while not end.wait(every_s):
-            if alarm.raised:
-                return
+        while not alarm.raised:
             try:
                 reason = once()
                 # A reason found while the drill is already ending is no news.
@@ -122,6 +122,8 @@ def _asking(
                 alarm.broke = alarm.broke or f"the {name} broke: {type(error).__name__}: {error}"
             if alarm.abort or alarm.broke:
                 _try(on_alarm)
+                return
+            if end.wait(every_s):
                 return
 
     thread = threading.Thread(target=loop, name=f"drill {name}", daemon=True)

@@ -57,7 +57,7 @@ def idle_windows(readings: Readings, *, silent: tuple[str, ...] = ()) -> str:
     ):
         if span is None:
             return f"the {name} window was not observed"
-        missing = {**span.before.missing, **span.after.missing}.keys() - {*silent}
+        missing = span.missing - {*silent}
         if missing:
             return f"in the {name} window the {', '.join(sorted(missing))} gave no metrics"
         done = sum(span.increase(BY_ID[metric].name, {}) for metric in metrics)

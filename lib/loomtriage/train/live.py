@@ -7,6 +7,7 @@ time is up, or when whoever runs the round ends it, and by its lease or keeper w
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -19,7 +20,7 @@ from loomtriage.drills.faults import no_fault_stands, standing
 from loomtriage.drills.journal import Journal
 from loomtriage.drills.perform import perform
 from loomtriage.drills.record import Point, Position, Step
-from loomtriage.drills.result import INVALID, DrillResult, TriageAnswer
+from loomtriage.drills.result import DrillResult, TriageAnswer, is_proven
 from loomtriage.drills.session import Order as LabOrder
 from loomtriage.drills.session import lab_of
 from loomtriage.drills.setup import Times
@@ -55,7 +56,10 @@ DECOY: Mapping[str, Mapping[str, str]] = {"chronicle": {"CHRONICLE_PROJECTION_VE
 SEEN_S = 4.0
 """The fault must stand that long before a drill may judge whether work went on under it."""
 MOST_ONSET_S = 8.0
-MOST_DEAD_ROWS = 20_000
+OVER_S = 120.0
+"""The fault may stand that much longer than answers take: before the clock, and to look back."""
+MOST_DEAD_ROWS_PER_S = 30.0
+"""More than any load writes: rows that fail for good are what some rounds are about."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -91,6 +95,7 @@ def draw_drill(order: Order, draw: Random) -> Drill:
     worn = dress if is_plain and draw.random() < 0.5 else drawn.services
     if getattr(drawn.fault, "service", "") not in DECOY and draw.random() < 0.5:
         worn = {**worn, **DECOY}
+    stands_s = order.limit_s + OVER_S
     return replace(
         drawn,
         fault=DressedPlacebo() if is_plain else drawn.fault,
@@ -98,7 +103,7 @@ def draw_drill(order: Order, draw: Random) -> Drill:
         expect=(),  # the counters are not judged here; what must be proven is the witness
         fault_s=SEEN_S,
         onset_s=drawn.onset_s + draw.uniform(0.0, MOST_ONSET_S),
-        budget=Budget(max_s=order.limit_s + 120.0, max_failed_rows=MOST_DEAD_ROWS),
+        budget=Budget(max_s=stands_s, max_failed_rows=math.ceil(MOST_DEAD_ROWS_PER_S * stands_s)),
     )
 
 
@@ -209,8 +214,8 @@ def _finish(held: Held, truth: Truth, sitting: _Sitting, result: DrillResult) ->
         raise GaveUp(result.says, code=exit_of(result.interrupted))
     if sitting.gave_up or not sitting.sheet or sitting.opened is None:
         raise GaveUp(sitting.gave_up or result.says)
-    if not result.witness or result.says.startswith(INVALID):
-        raise GaveUp(f"the round proved nothing: {result.says}")
+    if not is_proven(result.as_json()):
+        raise GaveUp(f"the round proved nothing: {result.invalid or result.says}")
     assert sitting.t0 is not None  # noqa: S101  (it was opened)
     restored = next((one for one in result.phases if one.name == Step.RESTORED.value), None)
     seen = sitting.seen

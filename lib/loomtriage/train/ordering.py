@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from loomtriage.errors import UsageError
-from loomtriage.settings import settings, shipped
+from loomtriage.settings import account, settings, shipped
 from loomtriage.train.pool import Level
 from loomtriage.train.rounds import LIMIT_S, Mode, Order
 
@@ -27,6 +27,8 @@ def order_of(  # noqa: PLR0913  (one argument per option)
 ) -> Order:
     """An order from options as people give them; empty ones take what is usual.
 
+    The usual name on the board is that of the account.
+
     Raises:
         UsageError: an option does not make sense.
     """
@@ -42,7 +44,7 @@ def order_of(  # noqa: PLR0913  (one argument per option)
         mode=mode,
         level=Level(level or Level.BASIC),
         seed=None if seed == CHANCE else seed,
-        who=who[:60] or "somebody",
+        who=(who or account())[:60],
         board=board_of(board),
         out=out or settings().runs_dir(),
         pool=pool,

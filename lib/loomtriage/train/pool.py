@@ -17,7 +17,7 @@ from typing import TypeVar
 
 from loomtriage.drills.book import DRILLS
 from loomtriage.drills.drill import Drill
-from loomtriage.drills.result import INVALID, RESULT_FILE
+from loomtriage.drills.result import RESULT_FILE, is_proven
 from loomtriage.errors import BundleDamaged, UsageError
 from loomtriage.report import loose
 from loomtriage.sources.manifest import NAME
@@ -136,7 +136,7 @@ def _truth(run: Path) -> Truth | None:
         operation = ""  # the step of rows that go well is no failing step
     name = loose.word(result, "id")
     if name in DRILLS:
-        if not result.get("triage") or loose.word(result, "says").startswith(INVALID):
+        if not result.get("triage") or not is_proven(result):
             return None
         drill = DRILLS.get(name, noun="drill")
         is_right = cause in (drill.cause, *drill.accept)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 import os
 import subprocess
@@ -138,7 +137,7 @@ def open_round(  # noqa: PLR0913  (one argument per notebook parameter)
         "seed": int(seed) if seed else -1,
         "source": source,
         "board": board,
-        "who": who or getpass.getuser(),
+        "who": who,
         "limit_s": 0,
     }
     director = subprocess.Popen(

@@ -171,4 +171,4 @@ def test_a_taken_port_and_sigterm_end_it(collector, tmp_path):
         pass
     with service("otlp", {**env, "LAB_OTLP_GRPC_PORT": str(rpc)}, url) as process:
         process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == 0
+        assert process.wait(60) == 0

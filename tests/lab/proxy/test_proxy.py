@@ -101,7 +101,7 @@ def test_refuse_resets_open_connections(admin, ports):
 def test_a_fault_whose_owner_died_heals_by_itself(admin, worker):
     """After an unrenewed lease the port listens again and the fault is listed as expired."""
     admin.post("/faults", json={"id": "dead", "kind": "refuse", "lease_s": 0.5})
-    until(lambda: admin.get("/faults").json()["listening"], "healing", timeout_s=5)
+    until(lambda: admin.get("/faults").json()["listening"], "healing")
     assert worker.get("/").status_code == 200
     healed = {fault["id"]: fault for fault in admin.get("/faults").json()["healed"]}
     assert (healed["dead"]["state"], healed["dead"]["acted"] >= 1) == ("expired", True)
@@ -111,10 +111,10 @@ def test_a_fault_whose_owner_died_heals_by_itself(admin, worker):
 
 def test_a_renewed_fault_stays(admin):
     """Renewal carries a fault past its first lease."""
-    admin.post("/faults", json={"id": "kept", "kind": "refuse", "lease_s": 1})
+    admin.post("/faults", json={"id": "kept", "kind": "refuse", "lease_s": 3})
     first = time.monotonic()
-    while time.monotonic() - first < 1.5:
-        assert admin.put("/faults/kept/lease", json={"lease_s": 1}).status_code == 200
+    while time.monotonic() - first < 4:
+        assert admin.put("/faults/kept/lease", json={"lease_s": 3}).status_code == 200
         time.sleep(0.1)
     assert _fault(admin, "kept") is not None
 
@@ -220,6 +220,6 @@ def test_sigterm_ends_it_while_it_refuses():
         order = {"id": "r", "kind": "refuse", "lease_s": 60}
         httpx.post(f"{url}/faults", json=order, headers=TOKEN, trust_env=False)
         process.send_signal(signal.SIGTERM)
-        assert process.wait(10) == 0
+        assert process.wait(60) == 0
     with socket.socket() as heir:
         heir.bind(("127.0.0.1", listen))

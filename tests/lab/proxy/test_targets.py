@@ -64,7 +64,7 @@ def test_a_fault_of_one_target_leaves_the_other_alone(admin, urls):
     assert listening == {"elastic": True, "otlp": False}
     assert order(admin, kind="refuse").status_code == 409  # an id names one fault only
     assert admin.put("/faults/f/lease", json={"lease_s": 0.3}).json()["target"] == "otlp"
-    until(lambda: admin.get("/faults").json()["listening"], "healing", timeout_s=5)
+    until(lambda: admin.get("/faults").json()["listening"], "healing")
     assert admin.delete("/faults/f").json()["state"] == "expired"
     assert ask("GET", urls["otlp"]).status_code == 200
 

@@ -39,9 +39,9 @@ def test_the_guard_ends_what_is_listed_when_its_pipe_ends(tmp_path):
     paused.send_signal(signal.SIGSTOP)
     lines = "".join(f"+ {process.pid} 15\n" for process in (hears, paused, deaf))
     subprocess.run(
-        (sys.executable, "-I", "-S", guard.__file__), input=lines, text=True, check=True, timeout=20
+        (sys.executable, "-I", "-S", guard.__file__), input=lines, text=True, check=True, timeout=60
     )
-    codes = [process.wait(10) for process in (hears, paused, deaf)]
+    codes = [process.wait(30) for process in (hears, paused, deaf)]
     assert codes == [-signal.SIGTERM, -signal.SIGTERM, -signal.SIGKILL]
 
 
@@ -69,7 +69,7 @@ def test_a_service_ends_with_its_owner_without_any_guard(tmp_path, code):
     assert mark is not None
     process.kill()
     process.wait()
-    assert wait_gone(pid, mark, wait_s=5)
+    assert wait_gone(pid, mark, wait_s=30)
 
 
 def test_a_service_that_ignores_the_request_to_end_is_killed(tmp_path, monkeypatch):
@@ -87,7 +87,7 @@ def test_a_service_gets_its_own_variables_and_no_others(tmp_path, monkeypatch):
     monkeypatch.setenv("CANARY", "sings")
     code = "import os; print(sorted(os.environ), flush=True)"
     child = Child(name="x", argv=(*PYTHON, code), env={"LAB_PORT": "1"})
-    spawn(child, log=tmp_path / "log", folder=tmp_path).wait(20)
+    spawn(child, log=tmp_path / "log", folder=tmp_path).wait(60)
     assert "LAB_PORT" in (tmp_path / "log").read_text()
     assert "CANARY" not in (tmp_path / "log").read_text()
 

@@ -27,7 +27,7 @@ SERVICES = [
     "chronicle",
 ]
 SPARE_PORTS = {"worker_2", "worker_2_http"}
-END_S = 5
+END_S = 30
 
 
 def family(pid: int) -> dict[int, str]:

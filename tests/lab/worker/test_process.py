@@ -97,7 +97,7 @@ def test_worker_projects_and_stops_cleanly(dsn, elastic, tmp_path):
         doc = httpx.get(f"{elastic}/sandbox-index/_doc/block:{row['entity_id']}", trust_env=False)
         mapping = httpx.get(f"{elastic}/sandbox-index/_mapping", trust_env=False).json()
         worker.popen.terminate()
-        assert worker.popen.wait(20) == 0
+        assert worker.popen.wait(60) == 0
         lines = worker.lines()
     assert doc.json()["_source"]["text"] == "warp and weft"
     assert mapping["sandbox-index"]["mappings"]["dynamic"] == "strict"
@@ -111,7 +111,7 @@ def test_worker_projects_and_stops_cleanly(dsn, elastic, tmp_path):
 def test_rows_of_a_killed_worker_are_reclaimed_by_the_next(dsn, elastic, tmp_path):
     """A worker that dies with rows in hand leaves them stuck until another returns them."""
     bench = Bench(dsn)
-    sleepy = {"OUTBOX_LEASE_SECONDS": "1", "OUTBOX_EXPERIMENT_PROCESS_SLEEP_SECONDS": "60"}
+    sleepy = {"OUTBOX_LEASE_SECONDS": "2", "OUTBOX_EXPERIMENT_PROCESS_SLEEP_SECONDS": "60"}
     with Process(dsn, elastic, tmp_path, OUTBOX_WORKER_ID="first", **sleepy).ready() as first:
         row_id = bench.row()
         until(lambda: bench.state(row_id)["owner"] == "first", "the claim")
@@ -128,7 +128,7 @@ def test_rows_of_a_killed_worker_are_reclaimed_by_the_next(dsn, elastic, tmp_pat
 def test_live_worker_keeps_its_claim_beyond_the_lease(dsn, elastic, tmp_path):
     """A slow batch renews its lease: nobody reclaims it, and it is acknowledged at the end."""
     bench = Bench(dsn)
-    slow = {"OUTBOX_LEASE_SECONDS": "0.6", "OUTBOX_EXPERIMENT_PROCESS_SLEEP_SECONDS": "2"}
+    slow = {"OUTBOX_LEASE_SECONDS": "3", "OUTBOX_EXPERIMENT_PROCESS_SLEEP_SECONDS": "7"}
     with Process(dsn, elastic, tmp_path, **slow).ready() as worker:
         row_id = bench.row()
         until(lambda: bench.state(row_id)["status"] == "done", "the row")
@@ -149,7 +149,7 @@ def test_live_worker_keeps_its_claim_beyond_the_lease(dsn, elastic, tmp_path):
 def test_worker_that_may_not_start_says_why(dsn, elastic, tmp_path, env, code, says):
     """A refusal is one JSON line with the fix, an exit code of the table, and no secret."""
     with Process(dsn, elastic, tmp_path, **env) as worker:
-        assert worker.popen.wait(30) == code
+        assert worker.popen.wait(60) == code
         (line,) = worker.lines()
     assert says in line["message"]
     assert "hunter2" not in json.dumps(line)
@@ -160,5 +160,5 @@ def test_taken_port_is_refused(dsn, elastic, tmp_path):
     with Process(dsn, elastic, tmp_path).ready() as first:
         port = str(urllib.parse.urlsplit(first.metrics_url).port)
         with Process(dsn, elastic, tmp_path, OUTBOX_METRICS_PORT=port) as second:
-            assert second.popen.wait(30) == 2
+            assert second.popen.wait(60) == 2
             assert port in second.lines()[-1]["message"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 import uuid
+from dataclasses import dataclass
 
 import psycopg
 import pytest
@@ -12,6 +13,7 @@ from opentelemetry.trace import StatusCode
 
 from loomtriage.errors import Refused
 from loomtriage.lab.db_sessions import Sessions, guard_environment
+from loomtriage.lab.outbox.claims import Claims
 from tests.lab.pipeline import Bench, always, answer, database, skip_without_server
 from tests.lab.services import until
 
@@ -29,8 +31,10 @@ def bench(dsn):
     return Bench(dsn)
 
 
-IMPATIENT = {"OUTBOX_LEASE_SECONDS": "0.6"}
-"""Half of it is how long a statement waits for a lock."""
+@pytest.fixture
+def impatient(monkeypatch):
+    """No statement of a worker waits long for a lock; its leases stay long."""
+    monkeypatch.setattr("loomtriage.lab.outbox.assembly.MAX_LOCK_WAIT_S", 0.3)
 
 
 def _meddle(bench, change):
@@ -96,10 +100,11 @@ def test_locked_rows_are_not_waited_for_and_not_hidden(bench):
     assert watched.worker.turn()
 
 
+@pytest.mark.usefixtures("impatient")
 def test_table_lock_refuses_the_claim(bench):
     """A claim that gets no lock in time is refused, counted, and does not end the worker."""
     bench.row()
-    watched = bench.worker(always(201), **IMPATIENT)
+    watched = bench.worker(always(201))
     with psycopg.connect(bench.dsn) as holder:
         holder.execute("LOCK TABLE search_outbox_events IN EXCLUSIVE MODE")
         assert not watched.worker.turn()
@@ -108,6 +113,7 @@ def test_table_lock_refuses_the_claim(bench):
     assert watched.worker.turn()
 
 
+@pytest.mark.usefixtures("impatient")
 def test_locked_acknowledgement_is_contention_not_success(bench):
     """A row that is locked when it should be acknowledged is lost to reclaim, and counted so."""
     row_id = bench.row()
@@ -117,7 +123,7 @@ def test_locked_acknowledgement_is_contention_not_success(bench):
         holder.execute("SELECT 1 FROM search_outbox_events FOR UPDATE")
         return answer(201)
 
-    watched = bench.worker(script, **IMPATIENT)
+    watched = bench.worker(script)
     watched.worker.turn()
     holder.close()
     assert bench.state(row_id)["status"] == "processing"
@@ -129,7 +135,7 @@ def test_locked_acknowledgement_is_contention_not_success(bench):
 def test_broken_turn_is_survived(bench):
     """A database error in the middle of a batch is logged, and the loop goes on."""
     row_id = bench.row()
-    watched = bench.worker(always(201), OUTBOX_LEASE_SECONDS="0.5", OUTBOX_POLL_INTERVAL_MS="20")
+    watched = bench.worker(always(201), OUTBOX_LEASE_SECONDS="2", OUTBOX_POLL_INTERVAL_MS="20")
     worker = watched.worker
     bench.run("ALTER TABLE search_index RENAME TO hidden")
     bench.run("ALTER TABLE search_outbox_events RENAME COLUMN error TO error_x")
@@ -141,8 +147,7 @@ def test_broken_turn_is_survived(bench):
     finally:
         bench.run("ALTER TABLE search_outbox_events RENAME COLUMN error_x TO error")
         bench.run("ALTER TABLE hidden RENAME TO search_index")
-    worker.upkeep.reclaim()
-    until(lambda: bench.state(row_id)["status"] == "done", "the row")
+    until(lambda: worker.upkeep.reclaim() or bench.state(row_id)["status"] == "done", "the row")
     worker.runtime.ask_to_stop("test")
     loop.join()
     assert "UndefinedColumn" in watched.log.of("outbox.loop_error")[0]["error"]
@@ -162,13 +167,24 @@ def test_cut_connections_cost_one_turn(bench):
     assert watched.worker.turn()
 
 
-def test_broken_claims_contend(bench):
+def test_broken_claims_contend(bench, monkeypatch):
     """Two workers that claim without a lock take the same row; only one of them counts it."""
+    both = threading.Barrier(2, timeout=60)
+
+    @dataclass(frozen=True, slots=True, kw_only=True)
+    class Together(Claims):
+        """Both choose before either takes, and both take before either works."""
+
+        def claim_broken(self, limit, *, pause):
+            rows = Claims.claim_broken(self, limit, pause=lambda: (pause(), both.wait()))
+            both.wait()
+            return rows
+
+    monkeypatch.setattr("loomtriage.lab.outbox.assembly.Claims", Together)
     bench.row()
     broken = {
         "OUTBOX_EXPERIMENT_BREAK_CLAIM": "1",
-        "OUTBOX_EXPERIMENT_BREAK_CLAIM_SLEEP_SECONDS": "0.3",
-        "OUTBOX_EXPERIMENT_PROCESS_SLEEP_SECONDS": "0.3",
+        "OUTBOX_EXPERIMENT_BREAK_CLAIM_SLEEP_SECONDS": "0.01",
     }
     pair = [bench.worker(always(201), OUTBOX_WORKER_ID=name, **broken) for name in ("a", "b")]
     loops = [threading.Thread(target=watched.worker.turn) for watched in pair]

@@ -20,7 +20,8 @@ DRILL = Drill(
     id="stuck_in_the_dark",
     title="a worker stops while the trace collector is down",
     services={"worker": {"OUTBOX_EXPERIMENT_PROCESS_SLEEP_SECONDS": "0.5"}, "worker-2": {}},
-    fault=Both(parts=(HttpRefuse(target="otlp"), StopProcess())),
+    # The lease must outlast the search for a worker with rows claimed, and its death.
+    fault=Both(parts=(HttpRefuse(target="otlp", lease_s=40), StopProcess())),
     load=LoadPlan(per_s=8, ops=("upsert",)),
     silent=("worker",),
     expect=(

@@ -23,18 +23,22 @@ if TYPE_CHECKING:
 
     from loomtriage.lab.state import LabState
 
-_TRIES = 8
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CutFault(ProxyFault):
-    """The request arrives; its answer does not."""
+    """The request arrives; its answer does not.
+
+    Attributes:
+        tries: requests of our own until one may be expected to have met it.
+    """
+
+    tries: int
 
     def witness(self) -> Evidence | None:
         """Our own connections break at the proxied port and not behind it."""
         ask("DELETE", self.lab.elastic_direct_url + NO_DOCUMENT)
         url = f"http://127.0.0.1:{self.port}{NO_DOCUMENT}"
-        broken = next((n for n in range(1, _TRIES + 1) if _breaks(url)), 0)
+        broken = next((n for n in range(1, self.tries + 1) if _breaks(url)), 0)
         if not broken:
             return None
         return Evidence(
@@ -94,9 +98,13 @@ class LoseAnswers:
     def bind(self, lab: LabState, *, fault_id: str) -> CutFault:
         """The fault on that lab."""
         undo = Undo(kind=self.kind, fault_id=fault_id, lab_id=lab.lab_id)
-        settings = {"ratio": self.ratio}
         return CutFault(
-            lab=lab, planned=undo, target="elastic", settings=settings, lease_s=self.lease_s
+            lab=lab,
+            planned=undo,
+            target="elastic",
+            settings={"ratio": self.ratio},
+            lease_s=self.lease_s,
+            tries=round(6 / self.ratio),
         )
 
     def vary(self, draw: Random) -> LoseAnswers:

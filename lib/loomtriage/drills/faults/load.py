@@ -5,6 +5,7 @@ The writes come from a thread of the runner and end with it.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -37,7 +38,8 @@ class MoreLoadFault:
     def apply(self) -> Undo:
         """Begin to write."""
         seed = int(self.planned.fault_id[:8], 16)
-        self._load = Load(self.lab.api_url, per_s=self.per_s, seed=seed)
+        # No end of its own: like any fault it stands until the drill or its budget takes it back.
+        self._load = Load(self.lab.api_url, per_s=self.per_s, seed=seed, max_s=math.inf)
         self._load.start()
         return self.planned
 

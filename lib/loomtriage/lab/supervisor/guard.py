@@ -15,7 +15,8 @@ import time
 from collections.abc import Iterable
 from contextlib import suppress
 
-GRACE_S = 1.0
+GRACE_S = 5.0
+"""As long as a service has when its lab is taken down: PostgreSQL then ends in good order."""
 
 
 def listen(lines: Iterable[str]) -> dict[int, int]:
@@ -31,7 +32,7 @@ def listen(lines: Iterable[str]) -> dict[int, int]:
 
 
 def end(groups: dict[int, int]) -> None:
-    """Ask every group to stop, newest first; kill what is left after a second."""
+    """Ask every group to stop, newest first; kill what is left after the grace."""
     for group, number in reversed(groups.items()):
         with suppress(OSError):
             os.killpg(group, number)
