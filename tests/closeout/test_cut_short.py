@@ -76,6 +76,11 @@ def test_a_plan_that_has_begun_outlives_its_time(dsn, replayer_dsn):
         assert _replay(replayer_dsn, plan, say).replayed == 11
         again = _replay(replayer_dsn, plan, lambda _line: None, age=late)
     assert (again.before, again.replayed, again.stopped) == (11, 19, "")
+    # What went first then says little of now: another row does.
+    canaries = "SELECT count(*) FROM outbox_replay_audit WHERE is_canary AND plan_sha256 = "
+    assert ask(dsn, f"{canaries}'{plan.digest()}'") == [(2,)]
+    with settling(dsn):
+        assert _replay(replayer_dsn, plan, lambda _line: None, age=late).stopped == ""
     with pytest.raises(Refused, match="20 min old"):
         _replay(replayer_dsn, unbegun, lambda _line: None, age=late)
 

@@ -110,6 +110,7 @@ def test_a_broken_worker_is_found_and_named(bench, monkeypatch, claims, env, kin
     monkeypatch.setattr("loomtriage.lab.outbox.assembly.Claims", claims)
     watched = bench.worker(STORM, **QUICK, **env)
     _turn(watched, lambda: _kinds(bench, watched))
+    _turn(watched, lambda: False, patience_s=0.3)  # no second kind follows
     assert _kinds(bench, watched) == {kind}
 
 

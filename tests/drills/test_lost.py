@@ -50,6 +50,9 @@ def test_drill_whose_lab_lost_a_part_proves_nothing(doomed_lab):
     assert "the lab's proxy died" in result.says
     assert not result.restored
     assert read(journals(home_of(lab))[-1]).is_open
+    report = recover(home_of(lab), say=lambda _line: None)  # which starts the proxy again
+    assert report.state is State.OK, report
+    assert not read(journals(home_of(lab))[-1]).is_open
 
     journal = open_journal(home_of(lab), lab_id=lab.lab_id)
     journal.write(Step.LOCK, lab_root=str(lab.root), owns_lab=False)

@@ -170,9 +170,9 @@ def test_a_silent_trace_source_says_nothing_of_tracing():
 
 
 def _work(*, waiting=0.0, is_up=True, told=(), scrapes=2, **rise):
-    frame = metrics({column("lag"): [waiting] * scrapes})
-    health = "up" if is_up else "down"
-    targets = _found(("wordloom-worker-dev", "host:9108", health, ""))
+    up = column("up", instance="host:9108")
+    frame = metrics({column("lag"): [waiting] * scrapes, up: [1.0] * scrapes})
+    targets = _found(("wordloom-worker-dev", "host:9108", "up" if is_up else "down", ""))
     table = lines(*(line("x", event="worker.state", fields={"state": s}) for s in told))
     return work(frame.data, _increases(**rise), table, targets)
 
@@ -188,6 +188,7 @@ def _work(*, waiting=0.0, is_up=True, told=(), scrapes=2, **rise):
         ({"scrapes": 1, "waiting": 3.0}, State.NO_DATA, "1 scrapes of the worker"),
         ({"scrapes": 1, "processed": 5}, State.OK, "finished in the window: 5"),
         ({"scrapes": 0}, State.NO_DATA, "0 scrapes of the worker"),
+        ({"waiting": None}, State.WARN, "how many rows wait is not known"),
     ],
 )
 def test_idle_dead_and_draining_are_told_apart(given, state, says):

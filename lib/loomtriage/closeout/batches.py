@@ -65,6 +65,7 @@ class Warrant:
         table: the outbox table.
         who, why: the person and the reason.
         fixed: what was repaired, empty where nothing had to be.
+        is_late: whether it goes on after its plan's time: what went first then proves nothing now.
     """
 
     plan_sha256: str
@@ -72,6 +73,7 @@ class Warrant:
     who: str
     why: str
     fixed: str = ""
+    is_late: bool = False
 
 
 def replay_batch(

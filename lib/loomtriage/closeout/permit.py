@@ -7,7 +7,7 @@ from datetime import datetime
 
 from loomtriage.closeout import audit
 from loomtriage.closeout.batches import Warrant
-from loomtriage.closeout.plan_file import SHOWN_DIGITS, Plan, refuse_old
+from loomtriage.closeout.plan_file import LIFE, SHOWN_DIGITS, Plan, refuse_old
 from loomtriage.closeout.target import (
     Connection,
     read_target,
@@ -74,6 +74,7 @@ def permit(connection: Connection, plan: Plan, request: Request, *, now: datetim
         who=request.who.strip(),
         why=request.why.strip(),
         fixed=request.fixed.strip(),
+        is_late=now - plan.made_at > LIFE,
     )
 
 

@@ -181,12 +181,13 @@ class _Run:
     def _canary(self, rows: Sequence[PlannedRow]) -> str:
         """Id of the row that goes first in its bucket; empty when the first of them all changed."""
         earlier = next((row.id for row in rows if row.id in self._done), "")
-        if earlier:
+        fresh = [row for row in rows if row.id not in self._done]
+        if earlier and not (self._warrant.is_late and fresh):
             return earlier
-        for row in rows[:MOST_CANARIES]:
+        for row in fresh[:MOST_CANARIES]:
             if self._put_back([row], is_canary=True):
                 return row.id
-        if left := [row.id for row in rows[MOST_CANARIES:]]:
+        if left := [row.id for row in fresh[MOST_CANARIES:]]:
             why = "its bucket has no canary: those tried changed"
             self.outcome.skipped.setdefault(why, []).extend(left)
         return ""

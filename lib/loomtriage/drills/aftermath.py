@@ -46,13 +46,15 @@ def come_to_rest(setup: Setup, *, since: datetime, pause: Pause) -> Rest:
     """Let the rows drain, replay what failed since then, and give services their variables back."""
     setup.say("Waiting for rest.")
     lab, began, notes = setup.lab, time.monotonic(), []
-    _drain(setup, pause)
-    if replayed := replay_failed(lab, since=since):
-        notes.append(f"{replayed} rows that had failed for good were replayed.")
+    try:
         _drain(setup, pause)
-    reading = read_meters(lab)
-    if setup.drill.services:
-        control.reset(lab)
+        if replayed := replay_failed(lab, since=since):
+            notes.append(f"{replayed} rows that had failed for good were replayed.")
+            _drain(setup, pause)
+        reading = read_meters(lab)
+    finally:
+        if setup.drill.services:
+            control.reset(lab)
     waited = wait_steady(lab, within_s=setup.times.settle_s, say=setup.say, pause=pause)
     return Rest(
         reading=reading,

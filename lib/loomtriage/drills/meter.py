@@ -106,15 +106,24 @@ def read_meters(lab: LabState) -> Reading:
     missing: dict[str, str] = {}
     for process in (WORKER, API, *(name for name in BESIDE if name in lab.ports)):
         try:
-            response = ask("GET", f"http://127.0.0.1:{lab.ports[process]}/metrics")
-            if response.status_code != 200:
-                missing[process] = f"status {response.status_code}"
-                continue
-            values[process], families[process] = read_exposition(response.text)
+            values[process], families[process] = _scrape(lab, process)
         except (SourceUnavailable, ValueError) as error:
             if process not in BESIDE:
                 missing[process] = str(error)
     return Reading(at=datetime.now(UTC), values=values, families=families, missing=missing)
+
+
+def _scrape(lab: LabState, process: str) -> tuple[dict[Series, float], frozenset[str]]:
+    url = f"http://127.0.0.1:{lab.ports[process]}/metrics"
+    try:
+        response = ask("GET", url)
+    except SourceUnavailable:
+        if process not in BESIDE:
+            raise
+        response = ask("GET", url)  # one late answer of a process beside must not cost the drill
+    if response.status_code != 200:
+        raise ValueError(f"status {response.status_code}")
+    return read_exposition(response.text)
 
 
 def read_exposition(text: str) -> tuple[dict[Series, float], frozenset[str]]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -177,10 +178,13 @@ def _bring_back(journal: Journal, contents: Contents, lab: LabState, *, say: Say
 
 def _heal(lab: LabState, undo: Undo | None) -> None:
     """Take back that fault and all others, twice, and make sure."""
-    for _ in range(2):
-        if undo is not None:
-            revert_undo(lab, undo)
-        sweep_all(lab)
+    # What the first round cannot do for want of a service, the second can: the sweep starts it.
+    for tolerated in ((TriageError,), ()):
+        with suppress(*tolerated):
+            if undo is not None:
+                revert_undo(lab, undo)
+        with suppress(*tolerated):
+            sweep_all(lab)
     demand_healed(lab)
 
 

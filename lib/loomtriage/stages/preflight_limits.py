@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
+from collections.abc import Sequence
 
 import pandas as pd
 
@@ -139,12 +141,17 @@ def work(
             f"The worker is {states[-1]}: it claims nothing. "
             "Its /readyz says why; mostly the database does not answer its pings."
         )
-    elif (seen := max(_series(metrics, "lag").count(), default=0)) < SEEN_MOVING:
+    elif (seen := _scrapes(metrics, workers)) < SEEN_MOVING:
         state = State.NO_DATA
         says = (
             f"{seen} scrapes of the worker lie in these windows: whether it finishes rows cannot "
             f"be told from fewer than {SEEN_MOVING}. Wait for the next scrape, or choose longer "
             "windows."
+        )
+    elif math.isnan(waiting):
+        says = (
+            "None is finished and how many rows wait is not known: the worker answers and does "
+            "not count them. Mostly the database does not answer it."
         )
     elif waiting or produced:
         says = (
@@ -164,10 +171,17 @@ def work(
 
 
 def _last(metrics: pd.DataFrame, metric: str) -> float:
-    """Largest last value over the series of a gauge; workers all measure the same table."""
-    chosen = _series(metrics, metric)
-    return float(chosen.ffill().iloc[-1].max()) if chosen.size else 0.0
+    """Largest last value over the series of a gauge, NaN when it has none.
+
+    Workers all measure the same table.
+    """
+    chosen = metrics.loc[:, metrics.columns.get_level_values("metric") == BY_ID[metric].name]
+    return float(chosen.ffill().iloc[-1].max()) if chosen.size else math.nan
 
 
-def _series(metrics: pd.DataFrame, metric: str) -> pd.DataFrame:
-    return metrics.loc[:, metrics.columns.get_level_values("metric") == BY_ID[metric].name]
+def _scrapes(metrics: pd.DataFrame, workers: Sequence[Scraped]) -> int:
+    """How often the worker seen most often was scraped, by whatever it shows."""
+    level, own = metrics.columns.get_level_values, [one.instance for one in workers]
+    shown = {BY_ID[name].name for name in ("processed", "failed", "lag")}
+    told = level("metric").isin(shown) | level("instance").isin(own)
+    return int(max(metrics.loc[:, told].count(), default=0))

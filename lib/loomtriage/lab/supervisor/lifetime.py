@@ -21,7 +21,7 @@ from loomtriage.lab.supervisor.processes import Guard, end, spawn
 
 DECLARED: Mapping[str, str] = MappingProxyType({})
 """No variable differs from what the service's entry in the table says."""
-ENDING_S = 5.0
+ENDING_S = 1.0
 """How long the last threads of a process that has ended are waited for."""
 
 

@@ -131,9 +131,11 @@ def last_line_end(data: bytes | bytearray, codec: str, *, stop: int | None = Non
 def line_edges(data: bytes, codec: str, max_lines: int) -> array[int]:
     """Byte offsets of line starts and of the end; at most `max_lines` lines."""
     edges, newline, at = array("q", [0]), _NEWLINES.get(codec), 0
-    if newline is None:
-        ends = np.flatnonzero(np.frombuffer(data, np.uint8) == ord("\n"))[:max_lines] + 1
+    while newline is None and at < len(data) and len(edges) <= max_lines:
+        codes = np.frombuffer(data, np.uint8, count=min(BLOCK_BYTES, len(data) - at), offset=at)
+        ends = np.flatnonzero(codes == ord("\n"))[: max_lines + 1 - len(edges)] + (at + 1)
         edges.frombytes(ends.astype(np.int64).tobytes())
+        at += BLOCK_BYTES
     while newline and len(edges) <= max_lines and (at := data.find(newline, at)) >= 0:
         if at % len(newline):
             at += 1  # the two bytes belong to neighbouring characters

@@ -119,14 +119,15 @@ class _Reader:
         self._first: datetime | None = None
         self._last: datetime | None = None
         self._flags: dict[str, int] = {}
-        # Joining that comes to nothing is paid from here, so that reading stays linear.
-        self._budget = 4 * len(data) + MAX_JOINED
+        self._budget = 0
 
     def read(self, stops: Iterable[int]) -> Reading:
         """Nothing before a stop, a number of lines, is part of anything behind it."""
         place = 0
         for stop in stops:
             self._count = stop
+            # Joining that comes to nothing is paid from here, so that reading stays linear.
+            self._budget = 4 * (self._edges[stop] - self._edges[place]) + MAX_JOINED
             while place < stop:
                 place = self._take(place)
         if self._edges[-1] < len(self._data):
