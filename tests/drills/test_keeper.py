@@ -144,6 +144,16 @@ def test_keeper_that_never_gets_an_order_just_ends():
     os.close(out)
 
 
+def test_keeper_whose_runner_died_before_it_was_ready_just_ends():
+    """Nothing is applied before the keeper is heard, so nothing is taken back, nor said."""
+    (orders, into), (out, answers) = os.pipe(), os.pipe()
+    os.write(into, b'{"root": "/nowhere", "undo": null, "lease_s": 5}\n')
+    os.close(out)
+    assert keep(orders, answers) is False
+    for end in (orders, into, answers):
+        os.close(end)
+
+
 def test_keeper_that_is_gone_is_noticed():
     """A beat that nobody hears says so, and the drill ends."""
     keeper = Keeper()

@@ -35,6 +35,9 @@ def run(tmp_path_factory) -> Path:
     return next(out.iterdir())
 
 
+FILES = Path("/proc/self/fd")
+
+
 @pytest.fixture(scope="module")
 def kernel() -> Iterator[Kernel]:
     """A kernel beside the run's own; the last test of this file kills it."""
@@ -90,6 +93,17 @@ def test_told_afterwards_it_is_the_same_story(run, kernel, tmp_path):
     assert read_manifest(again).verify(again) == read_manifest(run).verify(run)
     first, second = ((f / SUMMARY).read_text("utf-8").splitlines() for f in (run, again))
     assert [a for a, b in zip(first, second, strict=True) if a != b] == first[2:3]
+
+
+@pytest.mark.skipif(not FILES.exists(), reason="only Linux tells which files a process has open")
+def test_a_notebook_leaves_no_file_open(kernel, tmp_path):
+    """A whole drill book is hundreds of notebooks in one process."""
+    kernel.move_to(tmp_path)
+    given, counts = {"source": "example:es_down", "handover": "."}, []
+    for _ in range(3):
+        run_notebook("preflight", tmp_path, kernel=kernel, parameters=given)
+        counts.append(len(list(FILES.iterdir())))
+    assert counts[0] == counts[1] == counts[2]
 
 
 def test_a_dead_kernel_is_seen(kernel, tmp_path):

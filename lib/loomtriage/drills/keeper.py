@@ -96,7 +96,10 @@ def keep(source: int, sink: int) -> bool:
     order = json.loads(_line(source) or "null")
     if order is None:
         return False
-    os.write(sink, READY)
+    try:
+        os.write(sink, READY)
+    except BrokenPipeError:  # its runner is gone, and applies nothing before it hears this
+        return False
     while select.select([source], [], [], float(order["lease_s"]))[0]:
         heard = os.read(source, 4096)
         if DISMISSED.strip() in heard:

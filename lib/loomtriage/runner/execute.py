@@ -20,7 +20,8 @@ from loomtriage.settings import shipped
 
 if TYPE_CHECKING:
     from jupyter_client.blocking.client import BlockingKernelClient
-    from jupyter_client.manager import KernelManager
+
+    from loomtriage.runner.warm import WarmKernel
 
 CELL_TIMEOUT_S = 60
 WARM_UP = """
@@ -59,7 +60,7 @@ def load_papermill() -> None:
 class Kernel:
     """A running kernel, and a channel of our own to it beside papermill's."""
 
-    manager: KernelManager
+    manager: WarmKernel
     client: BlockingKernelClient
 
     def move_to(self, folder: Path) -> None:
@@ -79,13 +80,13 @@ def warm_kernel() -> Iterator[Kernel]:
     The import is only sent, not awaited: the caller loads its own libraries meanwhile. IPC
     transport keeps the kernel off the network. Its first folder is a private empty one.
     """
-    from jupyter_client.manager import KernelManager
+    from loomtriage.runner.warm import WarmKernel
 
     room = tempfile.mkdtemp(prefix="loomtriage-k-")
-    manager = KernelManager(kernel_name="python3", transport="ipc", ip=f"{room}/k")
+    manager = WarmKernel(kernel_name="python3", transport="ipc", ip=f"{room}/k")
     environment = {**os.environ, "PYTHONWARNINGS": "ignore", "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
     manager.start_kernel(cwd=room, env=environment)
-    client = manager.blocking_client()
+    client = manager.blocking_client()  # our own: the manager does not close it
     try:
         client.start_channels(hb=False)
         client.execute(WARM_UP, silent=True)
@@ -140,6 +141,7 @@ def run_notebook(
             hint="Open the executed copy in the run folder to see the cell.",
         ) from error
     finally:
+        kernel.manager.close_clients()
         if target.exists():
             clean(target, hide=(spec.partition(":")[2], str(folder), str(Path.home())))
     if not result.is_file():
