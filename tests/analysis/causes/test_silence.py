@@ -38,6 +38,16 @@ def test_a_log_file_that_ends_early_is_told_from_its_neighbours():
     assert silences(work(30, 30), spans(), told, span=BOTH).files == ("worker.log",)
 
 
+def test_rows_counted_across_the_last_line_may_have_been_done_before_it():
+    """One scrape tells of the last batch a moment after its lines; nothing is silent."""
+    told = lines(*(line("x", seconds=1.5 + n, file="worker.log") for n in range(58)))
+    counted_late = metrics({column("processed", op="upsert"): [*ramp(30, 0)[:59], 50.0]})
+    assert silences(counted_late, spans(), told, span=BOTH).files == ()
+    # Negative control: as many in the scrapes behind that one.
+    early = told.iloc[:50]
+    assert silences(work(30, 60), spans(), early, span=BOTH).files == ("worker.log",)
+
+
 def test_a_file_is_compared_with_one_worker_of_its_projection():
     """The other worker's rows, and another projection's, are not this file's to tell of."""
     told = lines(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pandas as pd
 
@@ -64,15 +64,32 @@ def silences(frame: Frame, spans: pd.DataFrame, lines: pd.DataFrame, *, span: Wi
 def silence(frame: Frame, moments: Sequence[datetime], signs: int, *, span: Window) -> Silence:
     """Compare the work after the last moment with the signs that work left until then.
 
-    Sampling is allowed for: what counts is signs per finished row, before and after.
+    Sampling is allowed for: what counts is signs per finished row, before and after. So is the time
+    between two scrapes: rows that were counted across the last moment may have been done before it.
     """
     last = max(moments, default=span.start)
     if not len(frame) or not span.start < last < span.end:
         return NONE
     earlier, later = Window(span.start, last), Window(last, span.end)
-    after, before = measure(frame, window=later, baseline=earlier).total("processed")
+    before = measure(frame, window=earlier, baseline=None).total("processed")[0]
+    after = _certainly(frame, later)
     rate = min(signs / before, 1.0) if before > 0 else 0.0
     return Silence(seconds=later.seconds, rows=after, before=before, expected=rate * after)
+
+
+def _certainly(frame: Frame, later: Window) -> float:
+    """Rows finished behind the first scrape of each series in that window."""
+    finished = frame.data.columns.get_level_values("metric") == catalogue.BY_ID["processed"].name
+    moments = frame.data.index
+    inside = frame.data.loc[(moments >= later.start) & (moments < later.end), finished]
+    seen = inside.notna().to_numpy()
+    firsts = [int(seen[:, n].argmax()) for n in range(seen.shape[1]) if seen[:, n].any()]
+    if not firsts:
+        return 0.0
+    start = inside.index[max(firsts)].to_pydatetime(warn=False) + timedelta(microseconds=1)
+    if start >= later.end:
+        return 0.0
+    return measure(frame, window=Window(start, later.end), baseline=None).total("processed")[0]
 
 
 def _of_one_worker(frame: Frame, lines: pd.DataFrame, *, span: Window) -> Silence:
