@@ -5,7 +5,6 @@ from __future__ import annotations
 import pytest
 
 from loomtriage.cli import main
-from loomtriage.closeout.plan_file import write_plan
 from loomtriage.closeout.plan_words import dry_words, outcome_words, plan_words
 from loomtriage.closeout.replay import Outcome
 from tests.closeout.test_plan_file import a_plan
@@ -38,15 +37,6 @@ def test_what_makes_no_sense_is_a_usage_error(capsys, monkeypatch, tmp_path, wor
     assert code == 2
     assert named in error
     assert len(error.splitlines()) == 1
-
-
-def test_an_old_plan_is_refused_before_a_database_is_asked(capsys, monkeypatch, tmp_path):
-    """Exit code 5, and the command that makes a new one."""
-    monkeypatch.setenv("REPLAY_DATABASE_URL", "postgresql://127.0.0.1:1/d")
-    write_plan(a_plan(), tmp_path / "plan.json")
-    code, _, error = _run(capsys, "replay", str(tmp_path / "plan.json"))
-    assert code == 5
-    assert "close-out plan" in error
 
 
 def test_the_migration_is_printed_and_nothing_else(capsys):

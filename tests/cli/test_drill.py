@@ -36,7 +36,7 @@ def _handlers():
         (("exit 4", "kill -9 $$"), KILLED_BY_9),
     ],
 )
-def test_the_worst_share_decides(tmp_path, monkeypatch, shares, code):
+def test_the_worst_share_decides(tmp_path, monkeypatch, capsys, shares, code):
     """A share that was killed, by the kernel for want of memory say, fails the whole book."""
     share = tmp_path / "share"
     # It stands for Python: `-m loomtriage.cli drill` comes first, what the share is told after it.
@@ -44,6 +44,8 @@ def test_the_worst_share_decides(tmp_path, monkeypatch, shares, code):
     share.chmod(0o700)
     monkeypatch.setattr(sys, "executable", str(share))
     assert side_by_side([(one,) for one in shares], ()) == code
+    told = "lab 2 | ended by SIGKILL; `loomtriage recover` takes back what it left."
+    assert (told in capsys.readouterr().err) == (code == KILLED_BY_9)
 
 
 @pytest.mark.parametrize(

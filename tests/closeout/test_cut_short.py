@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 
 import psycopg
@@ -83,6 +84,34 @@ def test_a_plan_that_has_begun_outlives_its_time(dsn, replayer_dsn):
         assert _replay(replayer_dsn, plan, lambda _line: None, age=late).stopped == ""
     with pytest.raises(Refused, match="20 min old"):
         _replay(replayer_dsn, unbegun, lambda _line: None, age=late)
+
+
+def test_a_dry_run_judges_an_old_plan_as_the_replay_does(
+    dsn, replayer_dsn, monkeypatch, capsys, tmp_path
+):
+    """One that has begun is looked at however old it is; of one that has not, a new one is made."""
+    fill(dsn, failed=30)
+    made = planned(dsn)
+    unbegun, plan = (replace(made, made_at=made.made_at - 2 * LIFE, made_by=by) for by in "ab")
+
+    def say(line):
+        if line.startswith("batch"):
+            raise KeyboardInterrupt
+
+    with settling(dsn):
+        assert _replay(replayer_dsn, plan, say).replayed == 11
+    monkeypatch.setenv("REPLAY_DATABASE_URL", replayer_dsn)
+    codes = []
+    for name, one in (("begun", plan), ("unbegun", unbegun)):
+        write_plan(one, tmp_path / f"{name}.json")
+        with pytest.raises(SystemExit) as stopped:
+            main(["close-out", "replay", str(tmp_path / f"{name}.json")])
+        codes.append(stopped.value.code)
+    told = capsys.readouterr()
+    assert codes == [0, 5]
+    assert "30 min old" in told.err
+    assert "close-out plan" in told.err
+    assert "19" in told.out
 
 
 def test_a_lost_connection_leaves_a_record_and_no_secret_in_it(

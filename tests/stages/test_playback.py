@@ -38,6 +38,14 @@ def test_an_example_is_small(name):
     assert 0 < sum(sizes) <= 400_000
 
 
+@pytest.mark.parametrize("name", examples())
+def test_no_two_findings_read_alike(name):
+    """What holds of one projection and what holds of the other are told apart."""
+    findings = json.loads((EXAMPLES / name / "verdict.json").read_text())["findings"]
+    assert findings
+    assert len({finding["says"] for finding in findings}) == len(findings)
+
+
 @pytest.mark.usefixtures("_offline")
 @pytest.mark.parametrize("name", sorted(EXPECTED))
 def test_an_example_gives_the_recorded_verdict(name, tmp_path):

@@ -83,8 +83,8 @@ def replay(  # noqa: PLR0913, PLR0917  (one parameter per documented option)
 
     Example: loomtriage close-out replay runbooks/runs/20260214T142130Z-plan-1a2b3c.json
     """
-    from loomtriage.closeout.permit import Request, permit
-    from loomtriage.closeout.plan_file import read_plan, refuse_old
+    from loomtriage.closeout.permit import Request, permit, refuse_late
+    from loomtriage.closeout.plan_file import read_plan
     from loomtriage.closeout.plan_words import dry_words, outcome_words
     from loomtriage.closeout.replay import Pace, dry_run
     from loomtriage.closeout.replay import replay as run
@@ -94,8 +94,8 @@ def replay(  # noqa: PLR0913, PLR0917  (one parameter per documented option)
     made = read_plan(path)
     dsn = _replayer_dsn(source)
     if not apply:
-        refuse_old(made, now=datetime.now(UTC))
         with connected(dsn, read_only=True) as session:
+            refuse_late(session, made, now=datetime.now(UTC))
             refuse_other_target(made.target, read_target(session))
             told = dry_run(session, made)
         print(printable(dry_words(made, told, plan_path=relative(path), source=source)))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -129,7 +130,8 @@ def side_by_side(shares: Sequence[Sequence[str]], options: Sequence[str]) -> int
             for stream, target in ((child.stdout, sys.stdout), (child.stderr, sys.stderr)):
                 readers.append(Thread(target=_tell, args=(stream, number, target), daemon=True))
                 readers[-1].start()
-        return max(_exit_code(child.wait()) for child in children)
+        codes = [_exit_code(child.wait(), number) for number, child in enumerate(children, start=1)]
+        return max(codes)
     finally:
         # Interrupted ourselves: each child takes its fault back and its lab down.
         for child in children:
@@ -141,9 +143,13 @@ def side_by_side(shares: Sequence[Sequence[str]], options: Sequence[str]) -> int
             reader.join(timeout=5)
 
 
-def _exit_code(returned: int) -> int:
+def _exit_code(returned: int, number: int) -> int:
     """As shells have it: a process that a signal ended has the negative number of that signal."""
-    return returned if returned >= 0 else 128 - returned
+    if returned >= 0:
+        return returned
+    name = signal.Signals(-returned).name
+    say(f"lab {number} | ended by {name}; `loomtriage recover` takes back what it left.")
+    return 128 - returned
 
 
 def _tell(stream: IO[str] | None, number: int, target: IO[str]) -> None:

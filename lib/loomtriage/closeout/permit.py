@@ -55,7 +55,7 @@ def permit(connection: Connection, plan: Plan, request: Request, *, now: datetim
             f"The digest {request.digest[:20]!r} is not that of the plan.",
             hint=f"Look at the plan with a dry run, then add --digest {shown}.",
         )
-    _refuse_late(connection, plan, now=now)
+    refuse_late(connection, plan, now=now)
     _refuse_silence(plan, request)
     if not plan.rows:
         raise Refused("The plan holds no row to replay.", hint="See why in its buckets.")
@@ -78,8 +78,8 @@ def permit(connection: Connection, plan: Plan, request: Request, *, now: datetim
     )
 
 
-def _refuse_late(connection: Connection, plan: Plan, *, now: datetime) -> None:
-    """Refuse an old plan of which the database does not remember a row.
+def refuse_late(connection: Connection, plan: Plan, *, now: datetime) -> None:
+    """Refuse an old plan of which the database does not remember a row; a dry run asks it too.
 
     One that has begun was young when it did. Many rows take longer than a plan lives, and each of
     them is compared with the state in which it was seen however late it comes.

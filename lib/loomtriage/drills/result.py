@@ -18,8 +18,6 @@ from loomtriage.errors import Exit
 from loomtriage.model import Finding, Scope, State
 from loomtriage.model.verdict import EXIT_OF_STATE, worst
 
-INVALID = "Invalid:"
-"""How the sentence of a drill begins that proved nothing."""
 RESULT_FILE = "drill.json"
 
 
@@ -147,7 +145,7 @@ def conclude(
         return State.NO_DATA, f"Interrupted by {interrupted}; {told}"
     broken = next((f for f in findings if f.state is State.ERROR), None)
     if invalid:
-        return (State.ERROR, broken.says) if broken else (State.NO_DATA, f"{INVALID} {invalid}.")
+        return (State.ERROR, broken.says) if broken else (State.NO_DATA, f"Invalid: {invalid}.")
     judged = (*findings, restored)
     state = worst(finding.state for finding in judged)
     if state is State.OK:
@@ -158,11 +156,9 @@ def conclude(
 def is_proven(result: Mapping[str, object]) -> bool:
     """Whether a drill proved what it did, by the content of its `drill.json`.
 
-    Older files have no `invalid` of their own and tell it in their sentence, unless that says
-    something worse.
+    A file that does not say whether the drill was invalid proves nothing.
     """
-    invalid = result.get("invalid") or str(result.get("says", "")).startswith(INVALID)
-    return bool(result.get("witness")) and not invalid
+    return bool(result.get("witness")) and result.get("invalid") == ""
 
 
 def grade(answer: TriageAnswer, drill: Drill) -> tuple[Finding, ...]:

@@ -190,7 +190,8 @@ def _gauges(case: Case, found: Narrowing) -> tuple[Finding, ...]:
     for move in found.moves:
         metric = catalogue.BY_ID[move.metric]
         scope = case.asked.narrow(projection=move.projection)
-        seen = f"peak {move.peak:.1f} {metric.unit}, baseline median {move.median:.1f}"
+        whose = f" of {move.projection}" if move.projection else ""
+        seen = f"peak {move.peak:.1f}, baseline median {move.median:.1f} {metric.unit}"
         state = State.BAD if move.moved else State.WARN if move.excused else State.OK
         verb = "passed its bound" if move.moved else "stayed within its bound"
         if move.excused:
@@ -199,8 +200,7 @@ def _gauges(case: Case, found: Narrowing) -> tuple[Finding, ...]:
             Finding(
                 check=f"narrow.gauge.{move.metric}",
                 state=state,
-                says=f"{metric.name} {verb}: peak {move.peak:.1f} {metric.unit}, baseline median "
-                f"{move.median:.1f} {metric.unit}, bound {move.bound:.1f} {metric.unit} "
+                says=f"{metric.name}{whose} {verb}: {seen}, bound {move.bound:.1f} {metric.unit} "
                 f"(robust z {move.z:.1f}).",
                 value=round(move.peak, 3),
                 unit=metric.unit,

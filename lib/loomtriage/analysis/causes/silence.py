@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from loomtriage.analysis.counters.increases import measure
@@ -79,9 +81,8 @@ def silence(frame: Frame, moments: Sequence[datetime], signs: int, *, span: Wind
 
 def _certainly(frame: Frame, later: Window) -> float:
     """Rows finished behind the first scrape of each series in that window."""
-    finished = frame.data.columns.get_level_values("metric") == catalogue.BY_ID["processed"].name
     moments = frame.data.index
-    inside = frame.data.loc[(moments >= later.start) & (moments < later.end), finished]
+    inside = frame.data.loc[(moments >= later.start) & (moments < later.end), _finished(frame)]
     seen = inside.notna().to_numpy()
     firsts = [int(seen[:, n].argmax()) for n in range(seen.shape[1]) if seen[:, n].any()]
     if not firsts:
@@ -116,6 +117,11 @@ def _of_projections(frame: Frame, named: Iterable[Mapping[str, object]]) -> Fram
 def _only(frame: Frame, level: str, values: set[str]) -> Frame:
     """The finished rows with these labels; `up` stays, as it tells births from restarts."""
     levels = frame.data.columns.get_level_values
-    finished = levels("metric") == catalogue.BY_ID["processed"].name
-    keep = levels(level).isin(values)
-    return replace(frame, data=frame.data.loc[:, (finished & keep) | (levels("metric") == "up")])
+    keep = _finished(frame) & levels(level).isin(values) | (levels("metric") == "up")
+    return replace(frame, data=frame.data.loc[:, keep])
+
+
+def _finished(frame: Frame) -> npt.NDArray[np.bool_]:
+    """Which columns count finished rows, (columns,) bool."""
+    names = frame.data.columns.get_level_values("metric")
+    return np.asarray(names == catalogue.BY_ID["processed"].name)
