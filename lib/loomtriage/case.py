@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -10,19 +12,27 @@ from pathlib import Path
 
 from loomtriage.contract import catalogue
 from loomtriage.contract.catalogue import MetricType
-from loomtriage.contract.keys import CHRONICLE
+from loomtriage.contract.keys import (
+    CHRONICLE,
+    OUTBOX_TABLES,
+    PROJECTION_ALIASES,
+    canonical_projection,
+)
 from loomtriage.contract.spans import BATCH, CHRONICLE_SERVICE, SEARCH_SERVICE
-from loomtriage.errors import UsageError
+from loomtriage.errors import Refused, UsageError
 from loomtriage.evidence import SET_BY, Evidence, open_evidence, secrets_of
 from loomtriage.handover import before, read_handover
 from loomtriage.model import Frame, Origin, Scope, Signal, Window
-from loomtriage.model.window import parse_instant, parse_span
+from loomtriage.model.window import iso, parse_instant, parse_span
 from loomtriage.report.tables import Table
+from loomtriage.settings import settings
 from loomtriage.sources.question import Question
 from loomtriage.sources.tape import Live, Recording, Tape
 
 DEFAULT_LAST = "15m"
 TRACE_LIMIT = 200
+VISITORS = "visitors.jsonl"
+"""The book of who looks, beside a run folder or in a lab's; only while a blind round goes on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,7 +180,7 @@ def open_case(  # noqa: PLR0913  (one argument per notebook parameter)
         handover: run folder that earlier stages left; this stage continues and writes there.
 
     Raises:
-        UsageError: a parameter does not make sense.
+        UsageError: a parameter does not make sense, or a recording does not hold it.
         BundleDamaged: a recorded run does not match its manifest.
     """
     folder = Path(handover) if handover else None
@@ -183,20 +193,61 @@ def open_case(  # noqa: PLR0913  (one argument per notebook parameter)
     tape: Tape = Recording(folder / "tape", secrets=secrets) if folder else Live(secrets=secrets)
     evidence = open_evidence(source, tape=tape)
     window = _window(evidence, start=start, end=end)
+    before_it = _baseline(evidence, window, baseline)
+    evidence.refuse_unrecorded(window, before_it, env=env)
+    env = evidence.env if evidence.is_tape else env
+    projection = _projection(projection)
     # The path begins anew: what a recorded run had concluded is not its to know.
     earlier = () if stage == "path" else evidence.handover
     left = before(read_handover(folder) if folder else earlier, stage)
+    _sign(source, stage)
     return Case(
         stage=stage,
         source=source,
         window=window,
-        baseline=_baseline(evidence, window, baseline),
+        baseline=before_it,
         scope=_scope(left, env=env, projection=projection),
         asked=Scope(env=env, projection=projection),
         evidence=evidence,
         handover=left,
         folder=folder,
     )
+
+
+def _sign(source: str, stage: str) -> None:
+    """Sign the visitors' book where one lies open: in a blind round every look counts.
+
+    Raises:
+        Refused: one lies open and cannot be signed; a look that nobody counts is not to be had.
+    """
+    kind, _, rest = source.partition(":")
+    if kind == "run":
+        place = Path(rest).expanduser().resolve().parent
+    elif kind == "lab":
+        place = settings().home_dir() / "labs" / (rest or "default")
+    else:
+        return
+    line = json.dumps({"at": iso(datetime.now(UTC)), "what": stage}) + "\n"
+    try:
+        book = os.open(place / VISITORS, os.O_WRONLY | os.O_APPEND | os.O_NOFOLLOW)
+        with os.fdopen(book, "wb") as file:
+            file.write(line.encode())
+    except FileNotFoundError:
+        return  # no blind round goes on there
+    except OSError as error:
+        raise Refused(
+            f"A blind round goes on there, and its {VISITORS} takes no entry: {error.strerror}.",
+            hint="Make it a file again that you may write to, or end the round.",
+        ) from None
+
+
+def _projection(name: str) -> str:
+    """The full name of a projection that the contract knows; empty stays empty."""
+    full = canonical_projection(name)
+    if full and full not in OUTBOX_TABLES:
+        known = ", ".join((*PROJECTION_ALIASES, *OUTBOX_TABLES))
+        raise UsageError(f"There is no projection {name[:60]!r}.", hint=f"Choose one of {known}.")
+    return full
 
 
 def _scope(left: Mapping[str, object], *, env: str, projection: str) -> Scope:

@@ -13,6 +13,7 @@ from loomtriage.errors import UsageError
 from loomtriage.handover import Left, read_handover
 from loomtriage.lab.state import LabState, read_state
 from loomtriage.model import Signal, Window
+from loomtriage.model.window import iso
 from loomtriage.settings import Settings, settings, shipped
 from loomtriage.sources import (
     Logs,
@@ -60,6 +61,8 @@ class Evidence:
         links: base URLs, as recorded for a played-back run.
         handover: what the stages of a recorded run left, in their order.
         caveats: stated limits of the evidence as a whole.
+        env: the environment that it is of, or was asked for; empty where any may be asked for.
+        is_tape: whether it answers only the questions that were asked when it was recorded.
     """
 
     sources: Sources
@@ -68,6 +71,34 @@ class Evidence:
     links: Links = field(default_factory=Links)
     handover: tuple[Left, ...] = ()
     caveats: tuple[str, ...] = ()
+    env: str = ""
+    is_tape: bool = False
+
+    def refuse_unrecorded(self, window: Window, baseline: Window | None, *, env: str) -> None:
+        """Refuse what it cannot answer, once and at once, not by every source in turn.
+
+        Raises:
+            UsageError: it holds another window, baseline or environment.
+        """
+        held = self.window
+        if held is None:
+            return
+        other = (
+            (window, baseline) != (held, self.baseline)
+            if self.is_tape
+            else (window.end <= held.start or held.end <= window.start)
+        )
+        if other:
+            before = f", with the baseline from {iso(self.baseline.start)}" if self.baseline else ""
+            raise UsageError(
+                f"The recording covers {held}{before}, and no other window.",
+                hint="Leave --start, --end, --last and --baseline out.",
+            )
+        if env and env != self.env and (self.env or self.is_tape):
+            what = f"env {self.env}" if self.env else "all environments together"
+            raise UsageError(
+                f"The recording is of {what}, not of env {env[:60]}.", hint="Leave --env out."
+            )
 
 
 def open_evidence(source: str, *, tape: Tape) -> Evidence:
@@ -92,6 +123,7 @@ def open_evidence(source: str, *, tape: Tape) -> Evidence:
             window=found.window,
             baseline=found.baseline,
             caveats=found.caveats,
+            env=found.env,
         )
     raise UsageError(f"source {source[:80]!r} has no known form.", hint=f"Use {SOURCE_FORMS}.")
 
@@ -218,4 +250,6 @@ def _recorded(folder: Path, tape: Tape) -> Evidence:
             grafana=manifest.sources.get("grafana", ""),
         ),
         handover=read_handover(folder),
+        env=manifest.parameters.get("env", ""),
+        is_tape=True,
     )

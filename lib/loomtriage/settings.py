@@ -15,6 +15,9 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from loomtriage.errors import Refused
 
+_CHECKOUT = Path("runbooks", "README.md")
+"""What tells the folder of a checkout from any other that has runs."""
+
 
 class Settings(BaseSettings):
     """One frozen set of settings.
@@ -27,7 +30,8 @@ class Settings(BaseSettings):
         logs: log file, folder or glob.
         database_env: NAME of the environment variable that holds the outbox DSN (never the DSN).
         replay_database_env: NAME of the variable that holds the DSN of the role that replays.
-        runs: folder that receives run folders; empty means `runbooks/runs` in the current folder.
+        runs: folder that receives run folders; empty means `runbooks/runs` of the checkout that
+            the current folder is in, or in the current folder itself.
         home: folder for labs and fault journals; empty means a private one below the temp folder.
         prometheus: path of a Prometheus binary, when it is not on PATH.
     """
@@ -47,7 +51,21 @@ class Settings(BaseSettings):
 
     def runs_dir(self) -> Path:
         """Folder that receives run folders (absolute; may not exist yet)."""
-        return Path(self.runs or "runbooks/runs").expanduser().absolute()
+        if self.runs:
+            return Path(self.runs).expanduser().absolute()
+        here = Path.cwd()
+        # A notebook runs in its own folder, and means the same runs as a command at the root.
+        checkouts = (at for at in (here, *here.parents) if (at / _CHECKOUT).is_file())
+        return next(checkouts, here) / "runbooks" / "runs"
+
+    def from_elsewhere(self) -> dict[str, str]:
+        """Variables by which a process in another folder finds the same files."""
+        given = {"TRACES": self.traces, "LOGS": self.logs, "RUNS": self.runs, "HOME": self.home}
+        return {
+            f"LOOMTRIAGE_{name}": str(Path(path).expanduser().absolute())
+            for name, path in given.items()
+            if path not in ("", "-")
+        }
 
     def home_dir(self) -> Path:
         """Folder for labs and fault journals, made when absent, ours alone to write.

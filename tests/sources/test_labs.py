@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from loomtriage.case import open_case
 from loomtriage.errors import UsageError
 from loomtriage.model import Scope, Signal, State, Window
+from loomtriage.model.window import iso
 from loomtriage.sources import Live, Question, Recording, labs, playback
 from loomtriage.sources.packing import SUFFIX, unpack
 from tests.sources.runs import OTHER, START, export, line, run, scrape, span
@@ -212,6 +214,16 @@ def test_real_run_without_collector_has_no_traces():
     found = labs(folder, tape=Live())
     assert ask(found, Signal.TRACES).missing == "refused"
     assert ask(found, Signal.LOGS).data["event"].tolist() == ["tracing.exporter_unreachable"]
+
+
+def test_a_window_or_env_that_the_run_does_not_have_is_refused(tmp_path):
+    """It is said once what the run covers; a part of it may be asked for."""
+    folder = run(tmp_path)
+    held = labs(folder, tape=Live()).window
+    part = {"start": iso(held.start), "end": iso(held.end - timedelta(seconds=1))}
+    assert open_case("narrow", source=f"labs:{folder}", **part).window.end < held.end
+    with pytest.raises(UsageError, match=f"covers {iso(held.start)}"):
+        open_case("narrow", source=f"labs:{folder}", start=iso(held.end), end="2199-01-01T00:00Z")
 
 
 def test_narrow_window_cuts_every_signal(tmp_path):

@@ -13,6 +13,7 @@ import pytest
 from loomtriage.model import Signal, State, Window
 from loomtriage.sources import Live, Logs, Playback, Question, Recording
 from loomtriage.sources import logs as logs_module
+from loomtriage.sources.lines.counts import counts
 
 START = datetime(2026, 2, 14, 14, 0, tzinfo=UTC)
 WINDOW = Window(START, START + timedelta(seconds=60))
@@ -160,6 +161,44 @@ def test_probe_tells_age_or_what_to_do(tmp_path):
     path = written(tmp_path / "a.log", row(1))
     assert "1 of 1 log files" in Logs(str(path), tape=Live()).probe().says
     assert Logs((), tape=Live()).probe().state is State.NO_DATA
+    assert str(tmp_path / "b.log") in Logs(str(tmp_path / "b.log"), tape=Live()).probe().says
+
+
+CRASH = "Traceback (most recent call last):\n  File \"w.py\", line 3, in run\nKeyError: 'x'"
+WHOLE = CRASH.replace("in run", "in <module>")
+
+
+@pytest.mark.parametrize(
+    ("rows", "lines"),
+    [
+        ((row(1), row(2), CRASH), [3]),
+        ((row(1), CRASH, "", ""), [2]),
+        ((row(1), CRASH, row(2)), []),
+        ((row(1), CRASH, "said by the shell"), []),
+        ((row(1), "Exception in thread Thread-1 (poll):", CRASH), []),
+        ((row(1), "Exception while exporting Span batch.", CRASH), []),
+        ((row(1), "future: <Task finished name='Task-7' exception=KeyError('x')>", CRASH), []),
+        ((row(1), "2026-02-14 14:00:01 ERROR worker batch failed, will retry", CRASH), []),
+        ((row(1), "[OK] Database", WHOLE), [3]),
+        ((row(90), CRASH), []),
+        ((CRASH,), []),
+        ((row(1), CRASH.replace("KeyError: 'x'", "KeyboardInterrupt")), []),
+    ],
+    ids=[
+        *("last", "blank behind", "went on", "text behind", "thread"),
+        *("exporter", "task", "logged", "whole program", "later", "no time", "by hand"),
+    ],
+)
+def test_a_file_that_ends_with_a_traceback_tells_of_a_crash(tmp_path, rows, lines):
+    """It is a line at the latest time before it; one after which the file goes on is none."""
+    path = written(tmp_path / "w.log", *rows)
+    data = pull((path,)).data
+    crashed = data[data["event"] == "uncaught_exception"]
+    assert list(crashed["line"]) == lines
+    assert set(crashed["message"]) <= {"KeyError: 'x'"}
+    assert set(crashed["level"]) <= {"CRITICAL"}
+    # What the file holds is counted as before: the bytes of a traceback are no log line.
+    assert counts(path).total().skipped_lines["traceback"] == 3
 
 
 SAMPLE = Path(__file__).parents[2].parent / "shared/samples/wordloom-v3/logs"
@@ -167,10 +206,13 @@ SAMPLE = Path(__file__).parents[2].parent / "shared/samples/wordloom-v3/logs"
 
 @pytest.mark.skipif(not SAMPLE.is_dir(), reason="the samples of Wordloom are not here")
 def test_wrapped_powershell_log_comes_back_whole():
-    """All six objects of the real wrapped UTF-16 file are recovered, and its crash is named."""
+    """All six objects of the real wrapped UTF-16 file are recovered, and its crash is a line."""
     window = Window(datetime(2026, 2, 8, tzinfo=UTC), datetime(2026, 2, 9, tzinfo=UTC))
     frame = Logs(str(SAMPLE), tape=Live()).pull(Question(signal=Signal.LOGS, window=window))
-    assert len(frame) == 6
+    assert len(frame) == 7
+    crash = frame.data.iloc[-1]
+    assert (crash["event"], crash["line"]) == ("uncaught_exception", 39)
+    assert crash["message"].startswith("UnboundLocalError: cannot access local variable 'exc'")
     assert frame.data["message"].str.contains("wordloom:wordloom").sum() == 0
     assert frame.data["message"][5].startswith("Outbox upsert: indexed tag 1aa87cdf")
     assert any("UnboundLocalError: cannot access local variable" in n for n in frame.caveats)

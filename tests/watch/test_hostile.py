@@ -80,6 +80,11 @@ def test_known_values_are_taken():
     assert set(asked) == {"source", "env", "projection", "start", "end", "baseline"}
 
 
+def test_a_projection_that_nobody_knows_is_not_asked_for():
+    """A plain word, but of no outbox: asking for it would be refused, alert after alert."""
+    assert _asked(payload(projection="gremlins")) == _asked(payload())
+
+
 def test_alerts_that_disagree_narrow_nothing():
     """A group over two projections is not about one of them."""
     content = payload("a", "b", env="sandbox", projection="search_index_to_elastic")

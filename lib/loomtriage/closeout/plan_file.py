@@ -152,7 +152,7 @@ def write_plan(plan: Plan, path: Path) -> str:
             file.write(text)
     except OSError as error:
         raise UsageError(
-            f"Cannot write the plan {path.name}: {error.strerror}.", hint="Give another --out."
+            f"Cannot write the plan {path}: {error.strerror}.", hint="Give another --out."
         ) from None
     return digest
 
@@ -169,14 +169,16 @@ def read_plan(path: Path) -> Plan:
         plan = _plan(content)
         told = str(content["sha256"])
     except OSError:
-        raise UsageError(f"There is no plan {path}.", hint="loomtriage close-out plan") from None
+        raise UsageError(
+            f"There is no plan {path}.", hint="Make one: loomtriage close-out plan."
+        ) from None
     except (ValueError, TypeError, KeyError, AttributeError, UsageError):
         raise BundleDamaged(
-            f"{path.name} is no plan of this version.", hint="Make one: loomtriage close-out plan."
+            f"{path} is no plan of this version.", hint="Make one: loomtriage close-out plan."
         ) from None
     if plan.digest() != told:
         raise BundleDamaged(
-            f"{path.name} was changed since it was made.",
+            f"{path} was changed since it was made.",
             hint="A plan is not edited; make another: loomtriage close-out plan.",
         )
     return plan

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -10,10 +9,11 @@ from dataclasses import asdict, dataclass
 import psycopg
 
 from loomtriage.errors import Refused, SourceUnavailable, UsageError
+from loomtriage.postgres.dsn import read_dsn, server_of
+from loomtriage.postgres.refusals import refusal
 
 Connection = psycopg.Connection[tuple[object, ...]]
 STATEMENT_TIMEOUT_S = 15.0
-_DRIVER = re.compile(r"^(postgres(?:ql)?)\+[a-z0-9]+://")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +58,7 @@ def connected(
     """One connection with a statement timeout, in autocommit mode when it may write.
 
     Raises:
-        UsageError: there is no DSN.
+        UsageError: there is no DSN, or the text is none.
         SourceUnavailable: the database does not answer, or a statement took too long.
         Refused: the role may not do what was asked.
     """
@@ -70,14 +70,16 @@ def connected(
     )
     if read_only:
         options += " -c default_transaction_read_only=on"
+    asked, was_in = read_dsn(dsn), False
     try:
         with psycopg.connect(
-            _DRIVER.sub(r"\1://", dsn.strip()),
+            asked,
             connect_timeout=5,
             autocommit=not read_only,
             options=options,
             application_name="loomtriage close-out",
         ) as connection:
+            was_in = True
             yield connection
     except psycopg.errors.InsufficientPrivilege as error:
         raise Refused(
@@ -85,9 +87,16 @@ def connected(
             hint="Use the role that `loomtriage close-out sql` describes.",
         ) from None
     except psycopg.OperationalError as error:
+        if was_in:
+            raise SourceUnavailable(
+                f"The outbox database: {_first_line(error)}.",
+                hint="Check its load; nothing is half done.",
+            ) from None
+        # Before the login the driver's text may quote parts of the DSN.
+        word, hint = refusal(error.sqlstate or "", str(error), was_in=False)
         raise SourceUnavailable(
-            f"The outbox database: {type(error).__name__}: {_first_line(error)}.",
-            hint="Check address, role and load; nothing is half done.",
+            f"The outbox database at {server_of(asked)} cannot be used.",
+            hint="It refuses this role or password." if word == "auth" else hint,
         ) from None
 
 

@@ -44,8 +44,11 @@ CAUSES: tuple[Cause, ...] = (
         title="Elasticsearch rejects writes (429)",
         also=("es_429_inject",),
         action=Action.SCALE,
-        says="Elasticsearch rejects writes because its write queue is full.",
-        do="Lower bulk size or concurrency, or give Elasticsearch room; rows drain by themselves.",
+        says="Something answers writes with 429: a full write queue, a memory limit, the quota of "
+        "a gateway in between, or an injected fault.",
+        do="Tell them apart: rejections in _cat/thread_pool/write, trips in _nodes/stats/breaker, "
+        "the gateway's log, 'fault injection' in the worker's log. Relieve that one; lower bulk "
+        "size or concurrency meanwhile; rows drain by themselves.",
     ),
     Cause(
         id="es_5xx",
@@ -109,8 +112,9 @@ CAUSES: tuple[Cause, ...] = (
         id="stuck_reclaim",
         title="rows stuck with a silent owner",
         action=Action.WAIT,
-        says="A worker stopped with rows claimed; they wait for their lease to end.",
-        do="Check that reclaim runs; restart the worker that is gone.",
+        says="Rows are claimed by a worker that is gone, hangs, or is slower than its lease.",
+        do="Look at the worker that owned them (the line of the reclaim names it, and preflight a "
+        "target that is down); restart it if it is gone or hangs; check that reclaim runs.",
     ),
     Cause(
         id="duplicate_delivery",
@@ -146,7 +150,9 @@ CAUSES: tuple[Cause, ...] = (
         title="cause unknown",
         action=Action.NOTHING,
         says="Something moved, and no rule explains it.",
-        do="Follow the scope by hand: open the stage notebooks with this run's handover.",
+        do="Follow the scope by hand: look at the step and at the kinds of log line that changed "
+        "most (stages locate and explain), ask for one of their ids with loomtriage pivot ID, and "
+        "compare with a longer baseline (--baseline 1h).",
     ),
 )
 

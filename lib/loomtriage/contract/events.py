@@ -10,6 +10,8 @@ STARTUP = "tracing.startup"
 TRACING_OFF = "tracing.disabled"
 NO_COLLECTOR = ("tracing.exporter_unreachable", "tracing.export_failed")
 WORKER_STATE = "worker.state"
+UNCAUGHT = "uncaught_exception"
+"""Given to a traceback with which a log ends; no process writes it."""
 ROW_PREFIX = "outbox.row_"
 API_ANSWERED = "http.response"
 

@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 
 from loomtriage.errors import UsageError
 
-_SPAN = re.compile(r"^(\d{1,6})(s|m|h|d)$")
+_SPAN = re.compile(r"^(\d{1,20})(s|m|h|d)$")
+_LONGEST = timedelta(days=3650)
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -37,14 +38,20 @@ def parse_span(text: str, *, name: str = "duration") -> timedelta:
     """Read `90s`, `15m`, `2h` or `1d`.
 
     Raises:
-        UsageError: anything else, or zero.
+        UsageError: anything else, zero, or more than ten years.
     """
     match = _SPAN.match(text.strip())
-    if match is None or int(match[1]) == 0:
+    if match is None:
         raise UsageError(
             f"{name} {text[:40]!r} is not a duration.", hint="Write it like 90s, 15m, 2h or 1d."
         )
-    return timedelta(seconds=int(match[1]) * _SECONDS[match[2]])
+    seconds = int(match[1]) * _SECONDS[match[2]]
+    if not 0 < seconds <= _LONGEST.total_seconds():
+        raise UsageError(
+            f"{name} {text[:40]!r} is {'too long' if seconds else 'no time at all'}.",
+            hint=f"Give one from 1s to {_LONGEST.days}d.",
+        )
+    return timedelta(seconds=seconds)
 
 
 def iso(moment: datetime) -> str:

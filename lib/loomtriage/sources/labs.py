@@ -99,9 +99,11 @@ def _read(folder: Path) -> _Run:
     except OSError:
         present = []
     if not present:
+        parts = (at for deep in ("*/*", "*/*/*") for at in sorted(folder.glob(deep)))
+        run = next((at.parent for at in parts if at.name in _PARTS), "<scenario>/<run id>")
         raise UsageError(
-            "The folder is no Wordloom evidence folder: it has no _metrics, _logs or _exports.",
-            hint="Give the folder of one run, <scenario>/<run id>.",
+            f"{folder} is no Wordloom evidence folder: it has no _metrics, _logs or _exports.",
+            hint=f"Give the folder of one run, such as {run}.",
         )
     processes = read_processes(folder / "_metrics")
     exports = read_exports(folder / "_exports", run_folder=folder)

@@ -12,6 +12,7 @@ import pandas as pd
 
 from loomtriage.model import Finding, Frame, Kind, Signal, Window
 from loomtriage.model.window import iso
+from loomtriage.sources.lines.crash import crash_line
 from loomtriage.sources.lines.files import LogFile, find_files
 from loomtriage.sources.lines.line import Line, read_line
 from loomtriage.sources.lines.lookup import table_of
@@ -63,7 +64,10 @@ class Logs:
         )
 
     def pull(self, question: Question) -> Frame:
-        """Lines in the window, by time; skipped bytes stand in the caveats."""
+        """Lines in the window, by time; skipped bytes stand in the caveats.
+
+        A traceback that a file ends with is a line too, of the event `uncaught_exception`.
+        """
         raw = self._tape.fetch(question.key, lambda: self._ask(question))
         return frame_of(
             Kind.LINES,
@@ -91,11 +95,19 @@ class Logs:
         if not ages:
             missing = "refused" if files else "not_configured"
             return RawAnswer(
-                missing=missing, hint=f"No log file can be read. {_ABSENT}", media="txt"
+                missing=missing,
+                hint=f"No log file can be read{self._at()}. {_ABSENT}",
+                media="txt",
             )
         newest = f"newest change {min(ages):.0f} s ago"
         says = f"{len(ages)} of {len(files)} log files can be read; {newest}."
         return RawAnswer(media="txt", hint=says)
+
+    def _at(self) -> str:
+        """Where they were looked for, for the doctor's reader alone: no run keeps it."""
+        paths = self._paths
+        given = [paths] if isinstance(paths, str | Path) else list(paths)
+        return f" at {', '.join(str(one) for one in given[:3])}" if given else ""
 
 
 def read_files(
@@ -128,7 +140,9 @@ def read_files(
         data = read.data[(read.size - len(read.data)) % 2 :]
         reading = read_lines(data, file=file.name, window=window, head=read.head)
         readings.append(reading)
-        kept.add(reading.lines)
+        crash = crash_line(data, reading, file=file.name, head=read.head)
+        ended = (crash,) if crash and crash.ts in window else ()
+        kept.add((*reading.lines, *ended))
         if reading.first is None:
             odd = odd or data[:KEPT_OF_ODD_BYTES]
         notes += _account(file.name, reading)

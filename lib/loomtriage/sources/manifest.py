@@ -104,8 +104,8 @@ def read_manifest(folder: Path) -> Manifest:
     path = folder / NAME
     if not path.is_file():
         raise UsageError(
-            f"{folder.name} is no run folder, it has no {NAME}.",
-            hint="Give a folder that a run wrote, or labs:DIR for a Wordloom evidence folder.",
+            f"{folder} is no run folder, it has no {NAME}.",
+            hint="Give a folder that a run wrote; loomtriage runs lists them.",
         )
     return parse_manifest(path.read_bytes(), where=f"{folder.name}/{NAME}")
 

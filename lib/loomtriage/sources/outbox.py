@@ -17,11 +17,13 @@ from psycopg.rows import dict_row
 
 from loomtriage.contract.keys import OUTBOX_TABLES, TRACESTATE_MEMBER, canonical_projection
 from loomtriage.contract.reasons import stored_reason
+from loomtriage.errors import UsageError
 from loomtriage.model import Finding, Frame, Kind, Signal
 from loomtriage.model.frame import ROW_COLUMNS
+from loomtriage.postgres.dsn import read_dsn, server_of
+from loomtriage.postgres.refusals import READER, refusal
 from loomtriage.sources.deadline import Deadline, within
 from loomtriage.sources.json_text import read_json
-from loomtriage.sources.outbox_refusals import READER, refusal
 from loomtriage.sources.question import Question
 from loomtriage.sources.source import frame_of, origin_of, probed, skew_note
 from loomtriage.sources.tape import RawAnswer, Tape, Unreadable
@@ -41,7 +43,6 @@ _SAME = (
     "replay_count",
 )
 _COLUMNS = (*_SAME, *_TIMES, "error_reason", "traceparent", "tracestate")
-_DRIVER = re.compile(r"^(postgres(?:ql)?)\+[a-z0-9]+://")
 _TRACEPARENT = re.compile(r"^[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 _APPEARS = (
     "No row is waiting, and none was finished in the window. Rows appear when the API writes."
@@ -53,7 +54,7 @@ class _No(Exception):
 
 
 class Outbox:
-    """The outbox source. Its DSN stands in no origin, hint or error.
+    """The outbox source. Of its DSN a hint names host and port, and nothing else is told.
 
     Args:
         dsn: of a role that can only read.
@@ -65,7 +66,7 @@ class Outbox:
     signal = Signal.ROWS
 
     def __init__(self, dsn: str, *, tape: Tape, deadline_s: float = 5.0) -> None:
-        self._dsn = _DRIVER.sub(r"\1://", dsn.strip())
+        self._dsn = dsn.strip()
         self._tape = tape
         self._deadline_s = deadline_s
 
@@ -107,8 +108,12 @@ class Outbox:
         self, question: Question | None, deadline: Deadline, opened: list[psycopg.Connection[Any]]
     ) -> RawAnswer:
         try:
+            dsn = read_dsn(self._dsn)
+        except UsageError as error:
+            return RawAnswer(missing="refused", hint=str(error))
+        try:
             with psycopg.connect(
-                self._dsn,
+                dsn,
                 connect_timeout=max(2, math.ceil(deadline.left_s)),
                 options="-c default_transaction_read_only=on",
                 application_name="loomtriage",
@@ -123,7 +128,7 @@ class Outbox:
             return RawAnswer(missing=no.args[0], hint=no.args[1])
         except psycopg.Error as error:
             word, hint = refusal(error.sqlstate or "", str(error), was_in=bool(opened))
-            return RawAnswer(missing=word, hint=hint)
+            return RawAnswer(missing=word, hint=f"{server_of(dsn)}: {hint}")
 
 
 class _Reading:
@@ -197,7 +202,8 @@ class _Reading:
     def _rows(self, projection: str, table: str, question: Question) -> list[dict[str, Any]]:
         statement = sql.SQL(
             "SELECT {columns} FROM {table} "
-            "WHERE processed_at IS NULL OR (processed_at >= %s AND processed_at < %s) "
+            # Whatever was open in the window, also if it was finished before we ask.
+            "WHERE processed_at IS NULL OR (processed_at >= %s AND created_at < %s) "
             "ORDER BY processed_at IS NOT NULL, created_at, id LIMIT %s"
         ).format(
             columns=sql.SQL(", ").join(sql.Identifier(name) for name in _COLUMNS),

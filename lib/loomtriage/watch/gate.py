@@ -113,13 +113,13 @@ def read_token(file: str) -> str:
         # A group may read it: Alertmanager often runs as another user.
         if path.stat().st_mode & 0o027:
             raise UsageError(
-                f"Everybody may read {path.name[:80]}, or a group may write it.",
+                f"Everybody may read {path}, or a group may write it.",
                 hint="Close the token file: chmod 600, or 640 for Alertmanager's group.",
             )
         return _long_enough(path.read_text(encoding="utf-8").strip())
     except (OSError, UnicodeDecodeError):
         raise UsageError(
-            f"The token file {path.name[:80]!r} cannot be read.", hint="Give a readable text file."
+            f"The token file {path} cannot be read.", hint="Give a readable text file."
         ) from None
 
 

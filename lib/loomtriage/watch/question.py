@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
-from loomtriage.contract.keys import Result, canonical_projection
+from loomtriage.contract.keys import OUTBOX_TABLES, Result, canonical_projection
 from loomtriage.contract.reasons import is_known
 from loomtriage.contract.rules import LAB, PRODUCTION
 from loomtriage.model import Scope, Window
@@ -63,7 +63,7 @@ def scope_of(delivery: Delivery) -> Scope:
     """What all alerts that speak agree on, as far as the contract knows it."""
     return Scope(
         env=_agreed(delivery, "env", _word),
-        projection=_agreed(delivery, "projection", lambda v: canonical_projection(_word(v))),
+        projection=_agreed(delivery, "projection", _projection),
         op=_agreed(delivery, "op", lambda v: v if v in {"upsert", "delete"} else ""),
         reason=_agreed(delivery, "reason", lambda v: v if is_known(v) else ""),
         result=_agreed(delivery, "result", lambda v: v if v in set(Result) else ""),
@@ -85,6 +85,11 @@ def alert_json(delivery: Delivery) -> Mapping[str, object]:
 def _agreed(delivery: Delivery, label: str, believed: Callable[[str], str]) -> str:
     found = {believed(alert.labels.get(label, "")) for alert in delivery.speaking}
     return found.pop() if len(found) == 1 else ""
+
+
+def _projection(value: str) -> str:
+    full = canonical_projection(value)
+    return full if full in OUTBOX_TABLES else ""
 
 
 def _word(value: str) -> str:

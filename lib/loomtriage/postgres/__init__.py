@@ -1,0 +1,1 @@
+"""PostgreSQL as everybody here reaches it: what a DSN is, and what a refusal means."""
