@@ -5,7 +5,8 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
-from loomtriage.analysis.apart import clocks_apart
+from loomtriage.analysis.apart import clocks_apart, told_far
+from loomtriage.contract.keys import SEARCH
 from tests.make import T0, WINDOW, at, column, line, lines, metrics
 
 NO_ROWS = pd.DataFrame({"id": [], "processed_at": []})
@@ -23,7 +24,8 @@ def test_a_success_that_is_scraped_tells_how_far_a_worker_is_ahead(ahead):
     """The gauge is written by one clock and scraped by another."""
     (one,) = clocks_apart(success(ahead), lines(), NO_ROWS, window=WINDOW)
     assert one.ahead_s == pytest.approx(ahead)
-    assert one.n == 30
+    assert (one.n, one.projections) == (30, (SEARCH,))
+    assert told_far([one]).endswith("its lines and spans lie 90.0 s ahead" if ahead else "")
 
 
 def test_an_old_success_tells_of_idleness_only():
@@ -37,6 +39,7 @@ def test_a_row_that_both_date_tells_how_far_database_and_line_are_apart():
     told = [line("x", fields={"outbox_event_id": f"e{i}", "result": "ok"}) for i in range(3)]
     (one,) = clocks_apart(NO_METRICS, lines(*told), rows, window=WINDOW)
     assert (one.ahead_s, one.n) == (45.0, 3)
+    assert told_far([one]).endswith("the lines of worker.log lie 45.0 s behind")
     assert clocks_apart(NO_METRICS, lines(*told[:2]), rows, window=WINDOW) == ()
 
 

@@ -15,6 +15,8 @@ from PIL import Image
 from loomtriage.model import Signal
 from loomtriage.model.frame import SPAN_COLUMNS
 from loomtriage.report import Mark, gauges, increases, timeline, waterfall
+from loomtriage.report.canvas import INK
+from loomtriage.report.plot import Line, Plot, lines_figure
 from tests.report.make import BASELINE, START, WINDOW, plain_charts, trace
 from tests.report.payloads import LABELS, SCRIPTS, SPOOFS
 
@@ -174,3 +176,12 @@ def test_a_late_failure_is_drawn_although_the_trace_is_long():
     late["start"] += timedelta(seconds=1)
     assert "late" in waterfall(pd.DataFrame([*rows, late]), id="w", title="t").alt
     assert "late" not in waterfall(pd.DataFrame(rows), id="w", title="t").alt
+
+
+@pytest.mark.parametrize(("top", "is_whole"), [(1.0, True), (0.7, False)])
+def test_what_is_counted_has_no_halves_on_its_axis(top, is_whole):
+    """Rows and attempts are marked by whole numbers, what is measured by any."""
+    line = Line(name="n", at=(0.0, 9.0), values=(0.0, top), weight=top, said="")
+    plot = Plot(title="t", unit="rows", window=WINDOW, baseline=BASELINE)
+    (axes,) = lines_figure([line], plot, INK, steps=False).axes
+    assert all(float(tick).is_integer() for tick in axes.get_yticks()) is is_whole

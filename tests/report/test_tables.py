@@ -76,3 +76,18 @@ def test_an_empty_table_is_no_accident():
     assert empty.markdown() == ""
     assert "<table>" in empty._repr_html_()
     assert Table(id="t", title="t", columns=("a",), rows=()).numeric() == (False,)
+
+
+def test_a_table_without_rows_is_one_line_and_an_empty_column_none():
+    """No head without a body: what there is to say stands in its note."""
+    empty = Table(id="t", title="Loops", columns=("kind", "do"), rows=(), note="None was found.")
+    assert empty.markdown() == "**Loops**: None was found."
+    half = Table(id="t", title="t", columns=("a", "why", "b"), rows=(("1", "", "2"), ("3", "", "")))
+    assert half.trimmed().columns == ("a", "b")
+    assert half.trimmed().rows == (("1", "2"), ("3", ""))
+
+
+def test_names_of_ours_are_never_long():
+    """Only a word that no column should be as wide as may be cut."""
+    assert not Table.is_long("chronicle_events_to_entries projection.process_batch " * 9)
+    assert Table.is_long(f"see {'w' * 60}")

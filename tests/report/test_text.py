@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markupsafe import Markup
 
-from loomtriage.report.text import LABEL, clean, label, md, md_code, text
+from loomtriage.report.text import LABEL, clean, clip, label, md, md_code, text
 from tests.report.payloads import LABELS, SCRIPTS, SPOOFS
 
 HOSTILE = (*SCRIPTS, *LABELS, *SPOOFS)
@@ -110,3 +110,18 @@ def test_nobody_is_called_and_no_emoji_appears():
     assert "@team" not in shown
     assert ":white" not in shown
     assert "14:21:34" in shown
+
+
+@pytest.mark.parametrize(
+    ("words", "limit", "kept"),
+    [
+        ("short", 10, "short"),
+        ("start it, then restart", 16, "start it, then…"),
+        ("start it, then restart", 10, "start it…"),
+        ("w" * 50, 10, "w" * 9 + "…"),
+    ],
+)
+def test_what_is_cut_is_seen_to_be_cut(words, limit, kept):
+    """Between two words where there are two, and always with a mark."""
+    assert clip(words, limit) == kept
+    assert len(clip(words, limit)) <= limit

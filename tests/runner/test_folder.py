@@ -83,6 +83,33 @@ def test_runs_are_listed_newest_first(tmp_path, sealed):
     assert list_runs(tmp_path) == [{"id": sealed.name, "state": "OK", "cause": "none"}]
 
 
+def test_a_drill_without_a_triage_is_listed_with_its_own_state(tmp_path, sealed):
+    """An invalid or interrupted drill has no verdict, and can be found all the same."""
+    with staging("drill-es_down", tmp_path) as folder:
+        folder.write_json("drill.json", {"state": "NO_DATA", "says": "Invalid: x."})
+        alone = folder.seal({"parameters": {}, "sources": {}, **windows_json(WINDOW, None)})
+    assert {row["id"]: (row["state"], row["cause"]) for row in list_runs(tmp_path)} == {
+        sealed.name: ("OK", "none"),
+        alone.name: ("NO_DATA", ""),
+    }
+    assert read_manifest(alone).verify(alone) == 1
+
+
+def test_the_record_of_a_close_out_is_no_run(tmp_path, sealed):
+    """It has a manifest and neither a verdict nor a drill: that is no error."""
+    with staging("replay", tmp_path) as folder:
+        folder.write_json("outcome.json", {"stopped": ""})
+        folder.seal({"parameters": {}, "sources": {}, **windows_json(WINDOW, None)})
+    assert [row["id"] for row in list_runs(tmp_path)] == [sealed.name]
+
+
+def test_a_run_in_the_making_is_not_listed(tmp_path):
+    """A run that is not sealed may still come to something else."""
+    with staging("path", tmp_path) as folder:
+        folder.write_json("verdict.json", {"state": "OK", "cause": "none"})
+        assert list_runs(tmp_path) == []
+
+
 def test_a_damaged_run_is_listed_as_such(tmp_path, sealed):
     """One broken file does not hide the other runs."""
     (tmp_path / "0-broken").mkdir()

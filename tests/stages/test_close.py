@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pandas as pd
 import pytest
 
@@ -49,6 +51,7 @@ def test_rows_of_one_case_are_one_bucket_with_trace_and_line():
     (one,) = found
     assert (one.bucket.n, str(one.strategy.action)) == (2, "fix_data")
     assert (one.trace_id, one.line) == ("t1", f"sha256:{'f' * 64}")
+    assert one.line_says.endswith("outbox.row_failed: x")
 
 
 def test_a_cause_that_failed_rows_to_the_end_is_not_offered():
@@ -106,7 +109,7 @@ def test_poison_is_closed_out_by_its_own_command():
     assert result.verdict.state is State.BAD
     (action,) = result.handover["close_out"]
     assert action["kind"] == "fix_data"
-    assert action["command"].startswith("loomtriage close-out plan --source live")
+    assert action["command"].startswith("loomtriage close-out plan --source SOURCE")
     assert "--reason mapping_conflict" in action["command"]
     kinds = {e.kind for finding in result.verdict.findings for e in finding.evidence}
     assert kinds == {"row", "trace", "log_line"}
@@ -123,3 +126,10 @@ def test_without_the_outbox_nobody_knows():
     """Missing rows are named, and never zero."""
     case = blind(open_case("close", source="example:es_down"), ("rows",))
     assert close(case).verdict.state is State.NO_DATA
+
+
+def test_what_is_stored_names_no_source():
+    """A lab and its recording leave the same; only what is read names the lab."""
+    case = replace(open_case("close", source="example:es_poison_4xx"), source="lab:mine")
+    (action,) = close(case).handover["close_out"]
+    assert action["command"].startswith("loomtriage close-out plan --source SOURCE ")

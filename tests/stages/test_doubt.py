@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,8 +11,11 @@ import pytest
 
 from loomtriage.analysis.apart import Apart
 from loomtriage.analysis.causes import decide
+from loomtriage.analysis.causes.facts import Seen, gather
+from loomtriage.analysis.causes.silence import Silences
 from loomtriage.analysis.counters.increases import measure
 from loomtriage.case import open_case
+from loomtriage.contract.keys import CHRONICLE, SEARCH
 from loomtriage.model import Scope, State
 from loomtriage.stages.conclude import conclude
 from loomtriage.stages.explain import explain
@@ -21,7 +25,7 @@ from loomtriage.stages.locating import in_scope
 from loomtriage.stages.narrowing import _watched, measure_case
 from tests.analysis.causes.test_causes import QUIET
 from tests.make import BASELINE, WINDOW, column, line, lines, metrics, ramp, span, spans
-from tests.stages.whole import EXAMPLES, triage
+from tests.stages.whole import EXAMPLES, triage, verdict_of
 
 
 def test_no_trace_inside_the_scope_is_no_data():
@@ -55,7 +59,8 @@ def test_a_line_of_another_env_proves_nothing():
 def test_the_path_on_a_recorded_run_begins_anew():
     """What the recorded run concluded is neither inherited nor in the way of another question."""
     assert open_case("path", source="example:es_down").scope == Scope()
-    assert open_case("path", source="example:es_down", env="dev").scope == Scope(env="dev")
+    narrowed = open_case("path", source="example:es_down", projection="search")
+    assert narrowed.scope == Scope(projection=SEARCH)
     assert open_case("locate", source="example:es_down").scope.env == "sandbox"
 
 
@@ -96,10 +101,38 @@ def test_a_clock_that_is_a_little_off_leaves_the_answer():
 
 
 def test_a_worker_with_a_wrong_clock_is_named_as_the_reason():
-    """The answer stays `unknown`, and says by how much the clock is off."""
-    why = conclude_example("clock_skew")["why"]
-    assert "ahead" in why
-    assert "90" in why
+    """Its lines and spans go on elsewhere: nothing fell silent, and nothing was sampled out."""
+    verdict = verdict_of("example:clock_skew")
+    assert "its lines and spans lie 90.0 s ahead" in verdict["headline"]
+    assert verdict["doubts"] == ["clocks"]
+    assert verdict["scope"]["projection"] == SEARCH
+    told = json.dumps([verdict[key] for key in ("headline", "why", "findings", "missing")])
+    assert not re.search("ends early|sampled out|OTEL_TRACES_SAMPLER|tracing is on", told)
+
+
+@pytest.mark.parametrize(
+    ("name", "doubt"), [("log_full", "silent_log"), ("slow_es", "slower_step")]
+)
+def test_what_was_observed_beside_an_unknown_cause_is_named_with_its_place(name, doubt):
+    """By a stable id, and by the projection whose worker it is."""
+    verdict = verdict_of(f"example:{name}")
+    assert (verdict["cause"], verdict["doubts"]) == ("unknown", [doubt])
+    assert verdict["scope"]["projection"] == SEARCH
+
+
+def test_who_sees_nothing_doubts_nothing():
+    """Without a signal there is an abstention, and no observation in it."""
+    verdict = verdict_of("example:log_full", ("metrics", "traces", "logs"))
+    assert (verdict["cause"], verdict["doubts"]) == ("unknown", [])
+
+
+def test_a_file_of_another_worker_still_ends_early_beside_a_wrong_clock():
+    """A clock excuses its own worker's silence only."""
+    wrong = Apart(whose="a worker", ahead_s=90.0, n=9, projections=(SEARCH,))
+    still = Silences(files={"worker.log": (SEARCH,), "chronicle.log": (CHRONICLE,)})
+    facts = gather(None, Seen(apart=(wrong,)), exposure=1.0, still=still)
+    assert facts.mute == ("chronicle.log",)
+    assert gather(None, Seen(), exposure=1.0, still=still).mute == tuple(still.files)
 
 
 def test_a_rule_that_breaks_is_one_error_and_no_pass(monkeypatch):
@@ -131,10 +164,6 @@ def test_a_worker_that_falls_silent_is_not_watched():
     assert measure_case(case).watched
     half = case.window.start + (case.window.end - case.window.start) / 2
     assert not _watched(case.pull("processed").data.loc[:half], case)
-
-
-def conclude_example(name):
-    return explain(open_case("explain", source=f"example:{name}")).conclusion
 
 
 def _failing_all_along():

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pandas as pd
 
-from loomtriage.stages.narrow_show import whole
+from loomtriage.case import open_case
+from loomtriage.stages.narrow_show import narrow_charts, whole
+from loomtriage.stages.narrowing import measure_case
 from tests.make import T0
 
 NONE = float("nan")
@@ -26,3 +28,11 @@ def test_series_that_appears_later_is_born_at_zero():
     """A reason that was never counted before rises from nothing, and an empty column is nothing."""
     total = whole(counters(a=[7, 7, 7, 7], b=[NONE, NONE, NONE, 3], c=[NONE] * 4)).sum(axis=1)
     assert total.to_list() == [7.0, 7.0, 7.0, 10.0]
+
+
+def test_attempts_are_drawn_by_projection():
+    """Two projections that finish rows are two curves, not their sum."""
+    case = open_case("narrow", source="example:duplicate_delivery")
+    said = narrow_charts(case, measure_case(case))[0].alt
+    for name in ("search_index_to_elastic", "chronicle_events_to_entries"):
+        assert f"{name} +" in said

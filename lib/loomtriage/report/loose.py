@@ -13,7 +13,7 @@ from loomtriage.model.window import parse_instant
 from loomtriage.report.text import text
 
 MAX_ITEMS = 100
-_HEX = re.compile(r"[0-9a-fA-F]{24,}")
+_HEX = re.compile(r"[0-9a-fA-F]{40,}")
 
 
 def mapping(value: object) -> Mapping[str, object]:
@@ -116,7 +116,7 @@ def length(seconds: float) -> str:
 
 
 def short(ref: str) -> str:
-    """A reference with its long hexadecimal parts cut to what people compare by eye."""
+    """A reference with its hashes cut to what people compare by eye; a trace id stays whole."""
     return _HEX.sub(lambda match: match[0][:12] + "…", ref)
 
 

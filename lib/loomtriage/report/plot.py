@@ -109,6 +109,9 @@ def lines_figure(lines: Sequence[Line], plot: Plot, ink: Ink, *, steps: bool) ->
     # Zero belongs on the axis: a cut axis makes a ripple look like a flood.
     low, high = axes.get_ylim()
     axes.set_ylim(min(low, -0.03 * high), max(high, 1.0 if steps else high))
+    if all(float(value).is_integer() for line in lines for value in line.values):
+        # Whole things (rows, attempts) have no halves to mark.
+        axes.locator_params(axis="y", integer=True)
     figure.legend(
         handles,
         names,

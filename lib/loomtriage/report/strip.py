@@ -11,6 +11,8 @@ from loomtriage.model.finding import PLACES
 from loomtriage.report import links, loose
 from loomtriage.report.text import text
 
+CAUSE = "explain.cause"
+"""The check that names the cause: that it could name none is said by the headline."""
 SCOPE_KEYS = ("env", "projection", "op", "reason", "result")
 _ALONGSIDE = frozenset(PLACES) - {"graph", "search"}
 """Places that lead to what the evidence before them shows; others show something of their own."""
@@ -109,16 +111,20 @@ def read(verdict: Mapping[str, object], origins: Iterable[str] = ()) -> Strip:
         cause_title=cause.title if cause else "",
         also=tuple(text(entry, limit=60) for entry in loose.items(verdict.get("also"), limit=10)),
         confidence=loose.share(named.get("confidence")),
-        abstained=_abstained(named),
+        abstained=_unsaid(_abstained(named), loose.word(verdict, "headline")),
         scope=tuple((key, loose.word(scope, key)) for key in SCOPE_KEYS if loose.word(scope, key)),
         step=" › ".join(
             loose.word(step, k) for k in ("service", "operation") if loose.word(step, k)
         ),
         window=loose.window(verdict.get("window")),
         baseline=loose.window(verdict.get("baseline")),
-        advice=cause.do if cause and all(entry.says != cause.do for entry in doing) else "",
+        advice=cause.do if cause and all(cause.do not in entry.says for entry in doing) else "",
         doing=doing,
-        gaps=_gaps(loose.items(verdict.get("missing"))),
+        gaps=_gaps(
+            entry
+            for entry in loose.items(verdict.get("missing"))
+            if loose.mapping(entry).get("check") != CAUSE
+        ),
         evidence=_pointers(loose.maps(verdict.get("evidence")), places),
         hidden=loose.beyond(verdict.get("evidence")),
         coverage=tuple(_coverage(verdict.get("coverage"))),
@@ -194,6 +200,14 @@ def _abstained(verdict: Mapping[str, object]) -> str:
     if isinstance(value, bool):
         return (loose.word(verdict, "why") or "no reason given") if value else ""
     return text(value) if isinstance(value, str) else ", ".join(map(text, loose.items(value)))
+
+
+def _unsaid(why: str, headline: str) -> str:
+    """What of the reason the headline above it does not say already."""
+    said = headline.partition(": ")[2]
+    if not said or not why.startswith(said):
+        return why
+    return why.removeprefix(said).lstrip("; ") or "for the reason above"
 
 
 def _doing(entry: Mapping[str, object]) -> Doing:

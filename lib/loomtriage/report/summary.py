@@ -152,7 +152,11 @@ def word(state: State) -> str:
 
 
 def _join(*parts: str) -> str:
-    return ": ".join(part for part in parts if part)
+    """What is said with what belongs to it: a colon, or a space where a sentence has ended."""
+    said = ""
+    for part in filter(None, parts):
+        said += (" " if said.endswith((".", "!", "?")) else ": " if said else "") + part
+    return said
 
 
 def commands(command: str) -> str:

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 
 from loomtriage.report.text import md, text
 
 _NUMBER = re.compile(r"[+\-−]?[\d.,]{1,20}([eE][+-]?\d{1,3})?( ?[%A-Za-zµ/²]{1,12})?")
+
+LONG_WORD = 28
+"""Characters up to which no word of a cell is cut; the names of Wordloom are shorter."""
+
+NOTHING = "nothing to list."
+"""What stands for a table without rows and without a note."""
 
 MAX_ROWS = 200
 """Rows shown; the rest is counted. A page is for reading, the run folder keeps everything."""
@@ -32,6 +38,16 @@ class Table:
     rows: tuple[tuple[str, ...], ...]
     note: str = ""
 
+    def trimmed(self) -> Table:
+        """The table without the columns in which no row says anything."""
+        rows = self._even(len(self.rows))
+        kept = [n for n in range(len(self.columns)) if not rows or any(row[n] for row in rows)]
+        return replace(
+            self,
+            columns=tuple(self.columns[n] for n in kept),
+            rows=tuple(tuple(row[n] for n in kept) for row in rows),
+        )
+
     def shown(self, max_rows: int = MAX_ROWS) -> tuple[tuple[str, ...], ...]:
         """The first rows, every cell cleaned and every row as wide as the head."""
         return tuple(tuple(text(cell) for cell in row) for row in self._even(max_rows))
@@ -49,10 +65,17 @@ class Table:
             any(cells) and all(is_number(cell) for cell in cells if cell) for cells in columns
         )
 
+    @staticmethod
+    def is_long(cell: str) -> bool:
+        """Whether a cell holds a word that its column need not be as wide as."""
+        return any(len(word) > LONG_WORD for word in cell.split())
+
     def markdown(self, max_rows: int = MAX_ROWS) -> str:
         """The table in Markdown; foreign text is escaped."""
         if not self.columns:
             return ""
+        if not self.rows:
+            return f"**{md(self.title)}**: {md(self.notes()) or NOTHING}"
         head = [md(name) or " " for name in self.columns]
         rule = ["---:" if numeric else "---" for numeric in self.numeric()]
         rows = [[md(cell) for cell in row] for row in self._even(max_rows)]

@@ -54,6 +54,16 @@ def label(value: object) -> str:
     return kept
 
 
+def clip(words: str, limit: int) -> str:
+    """The words, at most `limit` characters of them: cut between two of them, and marked so."""
+    if len(words) <= limit:
+        return words
+    kept = words[: limit - 1]
+    whole = kept.rpartition(" ")[0]
+    # A single long word is cut where it must be.
+    return f"{(whole if len(whole) > limit // 2 else kept).rstrip(' ,;:')}…"
+
+
 def md(value: object, *, limit: int = CELL) -> str:
     """The value as one line of Markdown that means only itself: no markup, link or mention."""
     # A backslash does not stop a chat from notifying whoever the log line names; a joiner does.

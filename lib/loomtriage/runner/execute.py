@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from loomtriage.errors import NotebookFailed, UsageError
-from loomtriage.settings import shipped
+from loomtriage.errors import NotebookFailed, Refused, UsageError
+from loomtriage.settings import settings, shipped
 
 if TYPE_CHECKING:
     from jupyter_client.blocking.client import BlockingKernelClient
@@ -79,12 +79,25 @@ def warm_kernel() -> Iterator[Kernel]:
 
     The import is only sent, not awaited: the caller loads its own libraries meanwhile. IPC
     transport keeps the kernel off the network. Its first folder is a private empty one.
+
+    Raises:
+        Refused: there is no room for temporary files.
     """
     from loomtriage.runner.warm import WarmKernel
 
-    room = tempfile.mkdtemp(prefix="loomtriage-k-")
+    try:
+        room = tempfile.mkdtemp(prefix="loomtriage-k-")
+    except OSError:
+        raise Refused(
+            "No folder takes temporary files.", hint="Make room on that disk, or set TMPDIR."
+        ) from None
     manager = WarmKernel(kernel_name="python3", transport="ipc", ip=f"{room}/k")
-    environment = {**os.environ, "PYTHONWARNINGS": "ignore", "PYDEVD_DISABLE_FILE_VALIDATION": "1"}
+    environment = {
+        **os.environ,
+        **settings().from_elsewhere(),
+        "PYTHONWARNINGS": "ignore",
+        "PYDEVD_DISABLE_FILE_VALIDATION": "1",
+    }
     manager.start_kernel(cwd=room, env=environment)
     client = manager.blocking_client()  # our own: the manager does not close it
     try:

@@ -96,6 +96,16 @@ def staging(what: str, out: Path) -> Iterator[Staging]:
             folder.discard()
 
 
+def refuse_unwritable(out: Path) -> None:
+    """Find out now whether runs can be written there, before anything slow begins.
+
+    Raises:
+        UsageError: they cannot.
+    """
+    with staging("probe", out):
+        pass
+
+
 def windows_json(window: Window, baseline: Window | None) -> dict[str, object]:
     """Both windows as a manifest carries them."""
     return {"window": window.as_json(), "baseline": baseline.as_json() if baseline else None}
@@ -115,33 +125,37 @@ def _fsync_dir(folder: Path) -> None:
 
 
 def list_runs(out: Path) -> list[dict[str, str]]:
-    """Sealed run folders below `out`, newest first: id, state and cause as recorded.
+    """Run folders below `out`, newest first: id, state and cause as recorded.
 
-    The state of a drill is the drill's own, not that of the fault it made.
+    The state of a drill is the drill's own, not that of the fault it made. The cause is empty
+    where no triage took place. Folders in the making are hidden and not listed; the record of a
+    close-out is none, as nothing was triaged or drilled there.
     """
-    rows = []
-    for path in sorted(out.glob("*/verdict.json"), reverse=True):
-        try:
-            verdict = dict(json.loads(path.read_bytes()))
-        except (OSError, ValueError, TypeError):
-            verdict = {"state": "ERROR", "cause": "damaged"}
-        if (path.parent / "drill.json").is_file():
-            verdict["state"] = _drill_state(path.parent / "drill.json")
-        rows.append(
-            {
-                "id": path.parent.name,
-                "state": str(verdict.get("state", "?")),
-                "cause": str(verdict.get("cause", "?")),
-            }
-        )
-    return rows
+    found = {path.parent for name in (_DRILL, _VERDICT) for path in out.glob(f"[!.]*/{name}")}
+    return [_listed(folder) for folder in sorted(found, reverse=True)]
 
 
-def _drill_state(path: Path) -> str:
+_VERDICT, _DRILL = "verdict.json", "drill.json"
+
+
+def _listed(folder: Path) -> dict[str, str]:
+    verdict, drill = (_recorded(folder / name) for name in (_VERDICT, _DRILL))
+    told = drill or verdict or {"state": "ERROR"}
+    return {
+        "id": folder.name,
+        "state": str(told.get("state", "?")),
+        "cause": str(verdict.get("cause", "?")) if verdict else "",
+    }
+
+
+def _recorded(path: Path) -> dict[str, object]:
+    """A file that a run left; empty when it left none."""
     try:
-        return str(dict(json.loads(path.read_bytes())).get("state", "?"))
+        return dict(json.loads(path.read_bytes()))
+    except FileNotFoundError:
+        return {}
     except (OSError, ValueError, TypeError):
-        return "ERROR"
+        return {"state": "ERROR", "cause": "damaged"}
 
 
 EXAMPLE_KEEPS = ("verdict.json", "handover.json", "drill.json", "summary.md", "report.html", "tape")

@@ -21,6 +21,7 @@ from loomtriage.runner.folder import Staging, windows_json
 from loomtriage.runner.path import investigate, read_section, seal, source_names
 from loomtriage.runner.scan import refuse_secrets
 from loomtriage.runner.ticking import ticking
+from loomtriage.runner.verdict import fitted
 from loomtriage.settings import shipped
 from loomtriage.sources.manifest import NAME, read_manifest
 from loomtriage.stages import PATH
@@ -107,7 +108,7 @@ def add_incident(  # noqa: PLR0913  (what is told, where, and who runs it)
     told = Postmortem(
         title="Incident report, draft",
         run=run or folder.id,
-        verdict_json=json.loads((folder.path / "verdict.json").read_bytes()),
+        verdict_json=fitted(json.loads((folder.path / "verdict.json").read_bytes()), case.source),
         story=Story.from_json(result["conclusion"]),
         charts=tuple(
             chart

@@ -21,7 +21,7 @@ from loomtriage.runner.execute import Kernel, run_notebook
 from loomtriage.runner.folder import Staging, windows_json
 from loomtriage.runner.scan import refuse_secrets
 from loomtriage.runner.ticking import ticking
-from loomtriage.runner.verdict import build_verdict
+from loomtriage.runner.verdict import build_verdict, fitted
 from loomtriage.stages import PATH
 from loomtriage.stages.result import load_verdict
 
@@ -113,12 +113,12 @@ def seal(
     """
     page = Page(
         title=f"Triage report {folder.id}",
-        verdict_json=found.verdict,
+        verdict_json=fitted(found.verdict, found.case.source),
         sections=found.sections,
         drill=drill,
         generated_at=datetime.now(UTC),
         sources=tuple(sorted(source_names(found.case).items())),
-        next_steps=tuple(_next_steps()),
+        next_steps=_next_steps(folder.id),
     )
     folder.write("report.html", html(page))
     folder.write("summary.md", markdown(page))
@@ -185,9 +185,13 @@ def source_names(case: Case) -> dict[str, str]:
     return names
 
 
-def _next_steps() -> list[str]:
+def _next_steps(name: str) -> tuple[str, ...]:
     """What works on the run folder itself, long after the servers have forgotten."""
-    return ["loomtriage path --source run:RUN_FOLDER", "loomtriage verify RUN_FOLDER"]
+    return (
+        "This page lies in a run folder, which can be asked again; from the folder around it:",
+        f"loomtriage path --source run:{name}",
+        f"loomtriage verify {name}",
+    )
 
 
 def _portable(value: str) -> str:

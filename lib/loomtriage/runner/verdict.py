@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from loomtriage.case import Case
 from loomtriage.contract.causes import BY_ID
@@ -13,6 +14,8 @@ from loomtriage.model import Evidence, Finding, State, worst
 from loomtriage.model.finding import PLACES
 from loomtriage.report.page import Section
 from loomtriage.stages import ASIDE
+from loomtriage.stages.checkup import RUNNING
+from loomtriage.stages.close import SYSTEM
 
 VERDICT_SCHEMA = 1
 
@@ -37,6 +40,7 @@ def build_verdict(case: Case, folder: Path, sections: tuple[Section, ...]) -> di
         "cause": cause,
         "also": also,
         "abstained": bool(concluded.get("abstained", True)),
+        "doubts": list(concluded.get("doubts", [])),
         "why": str(concluded.get("why", "" if concluded else "the explain stage left no result")),
         "confidence": concluded.get("confidence", 0.0),
         "scope": scope,
@@ -45,7 +49,7 @@ def build_verdict(case: Case, folder: Path, sections: tuple[Section, ...]) -> di
         "evidence": _evidence(findings),
         "coverage": coverage,
         "missing": _missing(findings),
-        "actions": [] if _is_aside(sections) else [*_actions(cause, *also), *_close_out(left)],
+        "actions": [] if _is_aside(sections) else _actions((cause, *also), left, concluded),
         "window": case.window.as_json(),
         "baseline": case.baseline.as_json() if case.baseline else None,
     }
@@ -106,26 +110,51 @@ def _missing(findings: list[Finding]) -> list[dict[str, str]]:
     ]
 
 
-def _actions(*causes: str) -> list[dict[str, str]]:
-    """What each cause asks for, and then to look again."""
-    asked = [
-        {"kind": str(one.action), "says": one.do, "command": ""}
-        for one in (BY_ID[cause] for cause in causes)
-    ]
-    if causes[0] in ("none", "unknown"):
-        return asked
+def _actions(
+    causes: tuple[str, ...], left: Mapping[str, object], concluded: Mapping[str, Any]
+) -> list[dict[str, str]]:
+    """What each cause asks for, what is to be done about failed rows, and then to look again.
+
+    A bucket of rows that asks for the same as a cause is the same step, said exactly.
+    """
+    rows = _close_out(left)
+    # The stage may know more of the first cause than what always holds of it.
+    known = str((concluded.get("action") or {}).get("says", ""))
+    asked: list[dict[str, str]] = []
+    for one in (BY_ID[cause] for cause in causes):
+        do = one.do if asked else known or one.do
+        exact = next((row for row in rows if row["kind"] == one.action), None)
+        rows = [row for row in rows if row is not exact]
+        step = {"kind": str(one.action), "says": do, "command": ""}
+        asked.append({**exact, "says": f"{do} {exact['says']}"} if exact else step)
     again = {
         "kind": "check",
-        "says": "Look again once it is done; the cause must be none.",
-        "command": "loomtriage path --source live --last 5m",
+        "says": "Look again once it is done, at the system itself and at no recording of it; the "
+        "cause must be none.",
+        "command": f"loomtriage path --source {SYSTEM} --last 5m",
     }
-    return [*asked, again]
+    return [*asked, *rows, *([again] if causes[0] not in ("none", "unknown") else ())]
 
 
-def _close_out(left: Mapping[str, object]) -> list[object]:
+def fitted(verdict: Mapping[str, object], source: str) -> dict[str, object]:
+    """The verdict for reading: its commands ask the source of this run, if it can be asked again.
+
+    `verdict.json` names no source, since a recording must give the same one.
+    """
+    actions = verdict.get("actions")
+    if source.partition(":")[0] not in RUNNING or not isinstance(actions, list):
+        return dict(verdict)
+    filled = [
+        {**one, "command": one["command"].replace(f"--source {SYSTEM} ", f"--source {source} ")}
+        for one in actions
+    ]
+    return {**verdict, "actions": filled}
+
+
+def _close_out(left: Mapping[str, object]) -> list[dict[str, str]]:
     """What is to be done about each bucket of failed rows, as the close stage left it."""
     told = left.get("close_out")
-    return list(told) if isinstance(told, list) else []
+    return [dict(one) for one in told] if isinstance(told, list) else []
 
 
 def _explained(folder: Path) -> dict:  # type: ignore[type-arg]  # our own file, read key by key

@@ -5,10 +5,17 @@ from __future__ import annotations
 from loomtriage.case import Case, at_once
 from loomtriage.closeout.strategy import Offer
 from loomtriage.model import Evidence, Finding, Frame, State, judge
+from loomtriage.report.text import clip
 from loomtriage.stages.close_show import buckets_table, examples_table, rows_table
-from loomtriage.stages.closing import Judged, judged_buckets
+from loomtriage.stages.closing import Judged, error_of, judged_buckets
 from loomtriage.stages.links import trace_url
 from loomtriage.stages.result import StageResult, caveats_of, check_safely, finish, missing
+
+SYSTEM = "SOURCE"
+"""Stands in a command for the source of the system itself: `live`, or `lab:NAME`.
+
+What is stored names none: a recording must give the same, and does not say where the system is.
+"""
 
 
 def close(case: Case) -> StageResult:
@@ -26,7 +33,7 @@ def close(case: Case) -> StageResult:
             rows_table(rows.data),
         ),
         caveats=caveats_of(rows),
-        handover={"close_out": [_action(case, one) for one in judged]},
+        handover={"close_out": [_action(one) for one in judged]},
         source=case.source,
     )
     return finish(case, result)
@@ -55,16 +62,21 @@ def _finding(case: Case, one: Judged) -> Finding:
         f"{chosen.action}: {chosen.why} First: {chosen.first} {offer}"
     )
     evidence = [
-        Evidence(kind="row", ref=row_id, says=f"failed: {like.template[:160]}")
+        Evidence(kind="row", ref=row_id, says=f"failed: {error_of(bucket)}")
         for row_id in bucket.examples
     ]
     if one.trace_id:
         url = trace_url(case, one.trace_id)
         evidence.append(
-            Evidence(kind="trace", ref=one.trace_id, says="a request of these rows", url=url)
+            Evidence(
+                kind="trace",
+                ref=one.trace_id,
+                says=f"of a row that failed with {like.reason or 'no reason stored'}",
+                url=url,
+            )
         )
     if one.line:
-        evidence.append(Evidence(kind="log_line", ref=one.line, says="a line of these rows"))
+        evidence.append(Evidence(kind="log_line", ref=one.line, says=clip(one.line_says, 300)))
     return Finding(
         check=f"close.bucket.{one.projection}.{bucket.number}",
         state=State.BAD if one.in_window else State.WARN,
@@ -89,13 +101,11 @@ def _failed(n: int) -> str:
     return "1 failed row" if n == 1 else f"{n} failed rows"
 
 
-def _action(case: Case, one: Judged) -> dict[str, str]:
+def _action(one: Judged) -> dict[str, str]:
     """The close-out action of a bucket, and the command that comes next."""
     like = one.bucket.likeness
-    # A recording cannot be closed out; the system that it was made of is.
-    source = case.source if case.source.partition(":")[0] == "lab" else "live"
     command = (
-        f"loomtriage close-out plan --source {source} --projection {one.projection}"
+        f"loomtriage close-out plan --source {SYSTEM} --projection {one.projection}"
         f" --reason {like.reason}"
     )
     says = f"{_failed(one.bucket.n)} ({like.reason}, {like.op} of {like.entity_type}): "

@@ -10,7 +10,7 @@ import pandas as pd
 from loomtriage.contract.keys import CHRONICLE
 from loomtriage.model.window import iso
 from loomtriage.report.tables import Table
-from loomtriage.stages.closing import Judged
+from loomtriage.stages.closing import Judged, error_of
 
 OFFER = {"all": "yes, canary first", "canary": "canary only", "nothing": "no"}
 
@@ -22,7 +22,7 @@ def buckets_table(judged: Sequence[Judged]) -> Table:
             one.projection,
             f"{one.bucket.n}",
             one.bucket.likeness.reason or "none stored",
-            one.bucket.likeness.template[:120],
+            error_of(one.bucket),
             f"{one.bucket.likeness.op} of {one.bucket.likeness.entity_type}",
             f"{_seen(one)}{iso(one.bucket.first)} to {iso(one.bucket.last)}",
             f"{one.bucket.likeness.replays}",

@@ -8,12 +8,14 @@ from datetime import datetime, timedelta
 
 import pandas as pd
 
-from loomtriage.analysis.templates import skeleton
+from loomtriage.analysis.templates import SKELETON_CAP, skeleton
 from loomtriage.closeout.buckets import Bucket, Buckets, Likeness, last_failures
 from loomtriage.closeout.strategy import QUIET_S, UNDATED, Circumstances, Strategy, strategy
 from loomtriage.contract.events import ROW_PREFIX
 from loomtriage.contract.keys import CHRONICLE, read_key
 from loomtriage.model import Window
+from loomtriage.report.text import clip
+from loomtriage.stages.proofs import in_words
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +28,7 @@ class Judged:
         in_window: whether its last row failed since the window began.
         trace_id: of one of its rows, empty where none is known.
         line: hash of the log line of one of its rows, empty where none is known.
+        line_says: where that line stands, and what it says.
     """
 
     projection: str
@@ -34,6 +37,7 @@ class Judged:
     in_window: bool
     trace_id: str = ""
     line: str = ""
+    line_says: str = ""
 
 
 def judged_buckets(rows: pd.DataFrame, lines: pd.DataFrame, *, window: Window) -> Iterator[Judged]:
@@ -53,6 +57,8 @@ def judged_buckets(rows: pd.DataFrame, lines: pd.DataFrame, *, window: Window) -
         for bucket in buckets:
             last, is_dated = latest[bucket.cause], projection != CHRONICLE
             known = _circumstances(bucket, others, window, last=last, is_dated=is_dated)
+            named = (told[row_id] for row_id in bucket.examples if row_id in told)
+            line, line_says = next(named, ("", ""))
             trace = mine[mine["id"].astype(str).isin(bucket.examples)]["trace_id"]
             yield Judged(
                 projection=str(projection),
@@ -60,8 +66,15 @@ def judged_buckets(rows: pd.DataFrame, lines: pd.DataFrame, *, window: Window) -
                 strategy=strategy(bucket, known),
                 in_window=bucket.last >= window.start,
                 trace_id=next((trace_id for trace_id in trace if trace_id), ""),
-                line=next((told[row_id] for row_id in bucket.examples if row_id in told), ""),
+                line=line,
+                line_says=line_says,
             )
+
+
+def error_of(bucket: Bucket) -> str:
+    """The error that a bucket's rows share; where its mask was cut, that is seen."""
+    masked = bucket.likeness.template
+    return clip(f"{masked} ", SKELETON_CAP) if len(masked) >= SKELETON_CAP else masked
 
 
 def _buckets(failed: pd.DataFrame, others: pd.DataFrame, projection: str) -> tuple[Bucket, ...]:
@@ -117,12 +130,12 @@ def _circumstances(
     )
 
 
-def _lines_by_row(lines: pd.DataFrame) -> dict[str, str]:
-    """Hash of the last line that names each failed row."""
+def _lines_by_row(lines: pd.DataFrame) -> dict[str, tuple[str, str]]:
+    """Hash and words of the last line that names each failed row."""
     if not len(lines):
         return {}
     failed = lines[lines["event"] == f"{ROW_PREFIX}failed"]
     return {
-        read_key("outbox_event_id", fields): f"sha256:{sha256}"
-        for fields, sha256 in zip(failed["fields"], failed["sha256"], strict=True)
+        read_key("outbox_event_id", row["fields"]): (f"sha256:{row['sha256']}", in_words(row))
+        for row in failed.to_dict("records")
     }

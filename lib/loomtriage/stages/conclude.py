@@ -11,19 +11,21 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from loomtriage.analysis.apart import told_far
 from loomtriage.analysis.causes.conclusion import Conclusion
 from loomtriage.analysis.causes.facts import Facts, unknown_reasons
 from loomtriage.analysis.causes.reasons import Blame
 from loomtriage.analysis.surprise import FLOOR_EVENTS
 from loomtriage.case import Case
 from loomtriage.contract.causes import BY_ID
+from loomtriage.contract.doubts import Doubt
+from loomtriage.contract.spans import ES_METHODS
 from loomtriage.model import Scope
 from loomtriage.stages.legs import Leg, unsound
 from loomtriage.stages.narrowing import Narrowing
 
 CONFIDENT, PLAUSIBLE, THIN = 0.9, 0.6, 0.4
 """Ordinal confidence of one leg; the conclusion has that of its weakest leg."""
-SHOWN = 3
 HIDDEN_WITHOUT = {
     "metrics": "no failing attempt is counted",
     "traces": "no slower step and no other version of the rule is seen",
@@ -43,12 +45,14 @@ class Answer:
         why: why the answer is `unknown`, else empty.
         confidence: 0 to 1.
         named: the conclusions that may be named, the answer first.
+        doubts: what was observed beside an unknown cause, all of it told in `why`.
     """
 
     cause: str
     why: str
     confidence: float
     named: tuple[Conclusion, ...] = ()
+    doubts: tuple[Doubt, ...] = ()
 
 
 def conclude(  # noqa: PLR0913  (what is concluded from, each a part of its own)
@@ -71,29 +75,56 @@ def conclude(  # noqa: PLR0913  (what is concluded from, each a part of its own)
     cause = BY_ID[answer.cause]
     top = answer.named[0] if answer.named else None
     weak = unsound(legs)
-    scope = refined_scope(case.scope, facts, answer.named)
+    scope = refined_scope(case.scope, facts, answer.named, answer.doubts)
     headline = f"{cause.title[0].upper()}{cause.title[1:]}"
     where = _where(scope) if top and not top.aside else ""
     if where or answer.why:
         headline += f": {where or answer.why}"
     if beside := [BY_ID[c.cause].title for c in answer.named[1:]]:
         headline += f"; beside it: {' and '.join(beside)}"
+    if top and facts.crashes:
+        headline += f"; {facts.crashes[0]}"
+    thin = bool(answer.named) and not any(c.strong for c in answer.named)
+    if top and thin:
+        headline += f" (few events: a warning, as {_listed(top.legs)} agree)"
     return {
         "cause": cause.id,
         "headline": headline,
         "abstained": bool(answer.why),
-        "why": "; ".join((answer.why, *(() if fired else _blind(facts)), *weak))
+        "doubts": [str(doubt) for doubt in answer.doubts],
+        "why": "; ".join((answer.why, *(() if fired or answer.doubts else _blind(facts)), *weak))
         if answer.why
         else "",
         "confidence": answer.confidence,
-        "thin": top is not None and not top.strong,
+        "thin": thin,
         "also": [c.cause for c in answer.named[1:]],
         "because": list(top.because) if top else [],
         "rejected": list(top.rejected) if top else [],
         "legs": list(weak),
         "scope": scope.as_json(),
-        "action": {"kind": cause.action.value, "says": cause.do},
+        "action": {"kind": cause.action.value, "says": f"{_first_look(case, answer)}{cause.do}"},
     }
+
+
+def _first_look(case: Case, answer: Answer) -> str:
+    """Where to look first under an unknown cause: what answers the step that is slower."""
+    step = case.handover.get("slow_step")
+    if Doubt.SLOWER_STEP not in answer.doubts or not isinstance(step, dict):
+        return ""
+    name = str(step.get("operation", ""))
+    server = "Elasticsearch, which answers it: its load, heap and slow log"
+    place = server if name in ES_METHODS else f"what it does in {step.get('service')}"
+    return f"{name} takes the time: look first at {place}. "
+
+
+def _listed(legs: tuple[str, ...]) -> str:
+    return " and ".join((", ".join(legs[:-1]), legs[-1]) if len(legs) > 1 else legs)
+
+
+def nameable(fired: tuple[Conclusion, ...]) -> tuple[Conclusion, ...]:
+    """Those that may be named; lost spans come last, since they alone harm nothing."""
+    named = filter(may_be_named, fired)
+    return tuple(sorted(named, key=lambda conclusion: conclusion.cause == "collector_down"))
 
 
 def may_be_named(conclusion: Conclusion) -> bool:
@@ -104,16 +135,19 @@ def may_be_named(conclusion: Conclusion) -> bool:
 def _answer(
     case: Case, narrowing: Narrowing, facts: Facts, fired: tuple[Conclusion, ...]
 ) -> Answer:
-    named = tuple(c for c in fired if may_be_named(c))
+    named = nameable(fired)
     gone = _missing_legs(facts)
     if named:
         sure = _confidence(named[0], gone, compared=case.baseline is not None)
         return Answer(cause=named[0].cause, why="", confidence=sure, named=named)
-    if fired:
-        return Answer(cause="unknown", why=_too_thin(fired[0]), confidence=0.0)
-    if _nothing_moved(narrowing, facts) and not _doubt(case, narrowing, facts):
+    is_quiet = _nothing_moved(narrowing, facts)
+    # A step that takes longer keeps the spans above it back.
+    seen = _observed(facts) | (_stopped(facts) if is_quiet else _slower(case))
+    if is_quiet and not fired and not seen and not _limit(case, narrowing, facts):
         return Answer(cause="none", why="", confidence=CONFIDENT)
-    return Answer(cause="unknown", why=_why_unknown(case, narrowing, facts), confidence=0.0)
+    first = _too_thin(fired[0]) if fired else _why_unknown(case, narrowing, facts)
+    why = "; ".join(text for text in (first, *seen.values()) if text) or "not enough evidence"
+    return Answer(cause="unknown", why=why, confidence=0.0, doubts=tuple(seen))
 
 
 def _too_thin(top: Conclusion) -> str:
@@ -148,7 +182,28 @@ def _nothing_moved(narrowing: Narrowing, facts: Facts) -> bool:
     return worked and quiet and not any(m.moved for m in narrowing.moves) and not facts.blames
 
 
-def _doubt(case: Case, narrowing: Narrowing, facts: Facts) -> str:
+def _observed(facts: Facts) -> dict[Doubt, str]:
+    """What speaks against health beside the counters, each in words."""
+    found = {}
+    if facts.skewed:
+        found[Doubt.CLOCKS] = f"clocks disagree: {told_far(facts.apart)}"
+    if facts.mute:
+        files = ", ".join(facts.mute)[:120]
+        found[Doubt.SILENT_LOG] = f"{files} ends early, though work went on"
+    if facts.crashes:
+        found[Doubt.CRASH] = facts.crashes[0]
+    return found
+
+
+def _stopped(facts: Facts) -> dict[Doubt, str]:
+    """Spans that stopped; those of a clock that is off go on outside the window."""
+    if not facts.spans_stopped or facts.skewed:
+        return {}
+    quiet = f"no span in the last {facts.quiet.seconds:.0f} s, and no exporter complains"
+    return {Doubt.SILENT_SPANS: quiet}
+
+
+def _limit(case: Case, narrowing: Narrowing, facts: Facts) -> str:
     """Why quiet metrics do not mean health, empty when they do."""
     if any(text.startswith("stale") for text in narrowing.frame.caveats):
         return "the metrics end before the window does"
@@ -160,24 +215,15 @@ def _doubt(case: Case, narrowing: Narrowing, facts: Facts) -> str:
         return f"{narrowing.failing:.0f} rows failed, as many as in the baseline"
     if case.handover.get("step"):
         return "traces show a failing step, though the metrics are quiet"
-    if facts.skewed:
-        return f"clocks disagree: {'; '.join(map(str, facts.skewed[:SHOWN]))}{_mute(facts)}"
-    if gone := _missing_legs(facts):
+    gone = _missing_legs(facts)
+    if gone and not facts.skewed:
         hidden = "; ".join(f"without {name} {HIDDEN_WITHOUT[name]}" for name in gone)
         return f"the metrics are quiet, but {hidden}"
-    if facts.mute:
-        return f"{', '.join(facts.mute)[:120]} ends early, though work went on"
-    if facts.spans_stopped:
-        return f"no span in the last {facts.quiet.seconds:.0f} s, and no exporter complains"
     return ""
 
 
-def _mute(facts: Facts) -> str:
-    """Files whose lines end early, which a clock that is off brings about, too."""
-    return f"; {', '.join(facts.mute)[:120]} ends early, though work went on" if facts.mute else ""
-
-
 def _why_unknown(case: Case, narrowing: Narrowing, facts: Facts) -> str:
+    """Why no cause can be named, beside what was observed; empty where only that speaks."""
     if facts.processed is None:
         return "metrics are missing and no rule fits what logs and traces say"
     if unknown_reasons(facts):
@@ -187,15 +233,15 @@ def _why_unknown(case: Case, narrowing: Narrowing, facts: Facts) -> str:
     if facts.processed[0] + facts.processed[1] <= 0 and not facts.blames:
         return "no work was done in the windows"
     if narrowing.patterns or any(m.moved for m in narrowing.moves):
-        return f"something moved that no rule explains{_slower(case)}"
-    return _doubt(case, narrowing, facts) or "not enough evidence"
+        return "something moved that no rule explains"
+    return _limit(case, narrowing, facts)
 
 
-def _slower(case: Case) -> str:
+def _slower(case: Case) -> dict[Doubt, str]:
     """The step that traces found slower, where no failure tells why."""
     step = case.handover.get("slow_step")
     named = step.get("operation") if isinstance(step, dict) else ""
-    return f"; {named} is slower, and no failure says why" if named else ""
+    return {Doubt.SLOWER_STEP: f"{named} is slower, and no failure says why"} if named else {}
 
 
 def _blind(facts: Facts) -> tuple[str, ...]:
@@ -204,13 +250,18 @@ def _blind(facts: Facts) -> tuple[str, ...]:
     return () if any(facts.versions.values()) else (version,)
 
 
-def refined_scope(scope: Scope, facts: Facts, named: tuple[Conclusion, ...]) -> Scope:
+def refined_scope(
+    scope: Scope,
+    facts: Facts,
+    named: tuple[Conclusion, ...],
+    doubts: tuple[Doubt, ...] = (),
+) -> Scope:
     """The scope, narrowed by what only the whole evidence tells.
 
     `es_4xx` becomes what the HTTP status says it is; an open projection becomes the only one in
-    which the counters of the named causes rose.
+    which the counters of the named causes rose, or whose worker is in doubt.
     """
-    counters = [counter for conclusion in named for counter in conclusion.explains]
+    counters = [*(c for conclusion in named for c in conclusion.explains), *doubts]
     places = {place for counter in counters for place in facts.places.get(counter, ())}
     if not scope.projection and len(places) == 1:
         scope = replace(scope, projection=places.pop())

@@ -7,6 +7,7 @@ from functools import partial
 
 import pandas as pd
 
+from loomtriage.analysis.apart import told_far
 from loomtriage.analysis.causes import decide as causes
 from loomtriage.analysis.causes.conclusion import Conclusion
 from loomtriage.analysis.causes.decide import Rule
@@ -16,10 +17,11 @@ from loomtriage.analysis.surprise import FLOOR_EVENTS
 from loomtriage.analysis.templates import Template, attention, compare
 from loomtriage.case import Case
 from loomtriage.contract.causes import BY_ID, Cause
-from loomtriage.contract.keys import read_key
-from loomtriage.model import Evidence, Finding, Frame, State, judge
+from loomtriage.contract.keys import SEARCH, read_key
+from loomtriage.model import Finding, Frame, State, judge
 from loomtriage.model.window import iso
-from loomtriage.stages.conclude import conclude, may_be_named
+from loomtriage.report.text import clip
+from loomtriage.stages.conclude import conclude, nameable
 from loomtriage.stages.explain_show import (
     because_table,
     lines_table,
@@ -28,8 +30,9 @@ from loomtriage.stages.explain_show import (
 )
 from loomtriage.stages.explaining import facts_of, joined, pull
 from loomtriage.stages.legs import leg_findings, legs_of
-from loomtriage.stages.links import trace_url
 from loomtriage.stages.narrowing import Narrowing
+from loomtriage.stages.preflight_tracing import beyond
+from loomtriage.stages.proofs import crashes, in_words, line_evidence, row_evidence, telling_lines
 from loomtriage.stages.result import (
     StageResult,
     caveats_of,
@@ -49,11 +52,21 @@ def explain(case: Case) -> StageResult:
     facts = facts_of(case, pulled)
     broken: dict[str, Finding] = {}
     fired = causes.decide(facts, ask=partial(_asked, broken))
+    named = nameable(fired)
     picked = proving_lines(pulled.told, templates, case)
-    cover = joined(pulled)
-    legs = legs_of(case, metrics=narrowing.frame, spans=pulled.spans, lines=lines, rows=pulled.rows)
+    proving = [*_told_anyway(named, pulled.told, picked), *picked]
+    cover = joined(case, pulled)
+    legs = legs_of(
+        case,
+        metrics=narrowing.frame,
+        spans=pulled.spans,
+        lines=lines,
+        rows=pulled.rows,
+        clocks=told_far(
+            beyond(facts.apart, projection=case.scope.projection or SEARCH, window=case.window)
+        ),
+    )
     conclusion = conclude(case, narrowing, facts, fired, legs=legs, broken=tuple(broken))
-    named = tuple(c for c in fired if may_be_named(c))
     findings = [
         *broken.values(),
         *check_safely(
@@ -64,23 +77,24 @@ def explain(case: Case) -> StageResult:
         *check_safely("explain.also", lambda: _also(named)),
         *check_safely("explain.claims", lambda: _claims(facts, fired)),
         *check_safely(
-            "explain.lines", lambda: (_lines(case, lines, picked, named=bool(named)),), lines
+            "explain.lines", lambda: (_lines(case, lines, proving, named=bool(named)),), lines
         ),
         *check_safely("explain.legs", lambda: leg_findings(legs)),
         *check_safely(
             "explain.coverage", lambda: _coverage(cover), pulled.spans, lines, pulled.rows
         ),
+        *check_safely("explain.crash", lambda: crashes(case, pulled.told)),
     ]
     result = StageResult(
         stage="explain",
         verdict=judge(findings, headline=str(conclusion["headline"])),
         charts=timeline_chart(case, picked) if case.pictures else (),
-        tables=(because_table(fired), templates_table(templates), lines_table(picked)),
+        tables=(because_table(fired), templates_table(templates), lines_table(proving)),
         caveats=caveats_of(lines, pulled.rows, pulled.spans),
         handover=_left(conclusion, picked),
         conclusion={
             **conclusion,
-            "coverage": {c.edge: {"resolved": c.resolved, "n": c.n} for c in cover},
+            "coverage": {c.edge: c.as_json() for c in cover},
         },
         source=case.source,
     )
@@ -125,6 +139,15 @@ def proving_lines(
     return picked[:EXAMPLE_LINES]
 
 
+def _told_anyway(
+    named: tuple[Conclusion, ...], lines: pd.DataFrame, picked: list[pd.Series]
+) -> list[pd.Series]:
+    """Lines that tell of a named cause, few as they are, and are not picked already."""
+    known = {row["sha256"] for row in picked}
+    told = telling_lines((c.cause for c in named), lines)
+    return [row for row in told if row["sha256"] not in known]
+
+
 def _cause(
     case: Case, narrowing: Narrowing, facts: Facts, conclusion: Mapping[str, object]
 ) -> Finding:
@@ -135,7 +158,7 @@ def _cause(
     elif cause.id == "unknown":
         seen = facts.processed is not None and (narrowing.patterns or facts.blames)
         state = State.WARN if seen else State.NO_DATA
-        says = f"No rule names a cause: {conclusion['why']}. {cause.do}"
+        says = f"No rule names a cause: {str(conclusion['why']).rstrip('.')}."
     elif conclusion["thin"]:
         state = State.WARN
     return Finding(
@@ -165,15 +188,17 @@ def _also(named: tuple[Conclusion, ...]) -> tuple[Finding, ...]:
 
 
 def _claims(facts: Facts, fired: tuple[Conclusion, ...]) -> tuple[Finding, ...]:
-    """Rows held beyond their lease that no rule took up: too few to be a cause, and still odd."""
+    """Rows held beyond their lease that no rule took up: no cause by themselves, and still odd."""
     if not facts.expired or any(c.cause == "stuck_reclaim" for c in fired):
         return ()
+    why = f"no other signal says so, and below {FLOOR_EVENTS:.0f} that is no cause"
+    if facts.owners_live:
+        why = "their workers went on since then, slower than the lease allows"
     return (
         Finding(
             check="explain.claims",
             state=State.WARN,
-            says=f"{facts.expired} rows in the outbox are held beyond their lease; no other signal "
-            f"says so, and below {FLOOR_EVENTS:.0f} that is no cause.",
+            says=f"{facts.expired} rows in the outbox are held beyond their lease; {why}.",
             value=float(facts.expired),
             unit="rows",
             threshold=FLOOR_EVENTS,
@@ -205,30 +230,22 @@ def _lines(case: Case, lines: Frame, picked: list[pd.Series], *, named: bool) ->
             unit="templates",
             n=len(lines),
         )
-    evidence = tuple(
-        Evidence(
-            kind="log_line",
-            ref=f"sha256:{row['sha256']}",
-            says=f"{row['file']}:{row['line']} {row['level']} {row['event'] or row['message']}"[
-                :300
-            ],
-            url=trace_url(case, row["trace_id"]) if row["trace_id"] else "",
-        )
-        for row in picked
-    )
+    evidence = [line_evidence(case, row) for row in picked]
+    if named and not case.handover.get("step"):  # no failing trace was shown before
+        evidence += row_evidence(case, picked[0])
     kinds = "1 kind of line" if len(picked) == 1 else f"{len(picked)} kinds of line"
     proves = "proves" if len(picked) == 1 else "prove"
     verb = f"{proves} it" if named else "rose, and no rule needs it"
-    says = f"{kinds} {verb}, first: {picked[0]['event'] or picked[0]['message']}"
+    says = f"{kinds} {verb}, first: {in_words(picked[0])}"
     return Finding(
         check="explain.lines",
         state=State.BAD if named else State.WARN,
-        says=says[:300],
+        says=clip(says, 300),
         value=float(len(picked)),
         unit="templates",
         n=len(lines),
         scope=case.scope,
-        evidence=evidence,
+        evidence=tuple(evidence),
     )
 
 

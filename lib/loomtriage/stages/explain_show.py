@@ -13,6 +13,7 @@ from loomtriage.report import charts
 from loomtriage.report.canvas import Chart
 from loomtriage.report.charts import Mark
 from loomtriage.report.tables import Table
+from loomtriage.report.text import clip
 
 
 def timeline_chart(case: Case, picked: list[pd.Series]) -> tuple[Chart, ...]:
@@ -39,12 +40,18 @@ def timeline_chart(case: Case, picked: list[pd.Series]) -> tuple[Chart, ...]:
     )
 
 
+def still_rejected(conclusion: Conclusion, fired: tuple[Conclusion, ...]) -> tuple[str, ...]:
+    """Look-alikes that a rule ruled out, without those that another rule found beside it."""
+    found = {other.cause for other in fired}
+    return tuple(text for text in conclusion.rejected if text.partition(":")[0] not in found)
+
+
 def because_table(fired: tuple[Conclusion, ...]) -> Table:
     """The facts that fired each cause, and the look-alikes they rejected."""
     rows = []
     for conclusion in fired:
         rows += [(conclusion.cause, "fired", text) for text in conclusion.because]
-        rows += [(conclusion.cause, "rejected", text) for text in conclusion.rejected]
+        rows += [(conclusion.cause, "rejected", text) for text in still_rejected(conclusion, fired)]
     return Table(
         id="because",
         title="What the decision list saw",
@@ -81,8 +88,8 @@ def lines_table(picked: list[pd.Series]) -> Table:
             iso(row["ts"]),
             f"{row['file']}:{row['line']}",
             str(row["level"]),
-            str(row["event"] or row["message"])[:200],
-            str(row["fields"].get("error", "") or row["message"])[:300],
+            clip(str(row["event"] or row["message"]), 200),
+            clip(str(row["fields"].get("error", "") or row["message"]), 300),
             str(row["trace_id"]),
         )
         for row in picked

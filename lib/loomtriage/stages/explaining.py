@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 import pandas as pd
 
 from loomtriage.analysis.apart import clocks_apart
 from loomtriage.analysis.causes.facts import Facts, Seen, gather
+from loomtriage.analysis.causes.owners import owners_live
 from loomtriage.analysis.causes.silence import silences
 from loomtriage.analysis.joins import Coverage, log_to_row, trace_to_log
 from loomtriage.case import Case, at_once
@@ -79,6 +81,9 @@ def facts_of(case: Case, pulled: Pulled) -> Facts:
         apart=clocks_apart(
             narrowing.frame.data, pulled.lines.data, pulled.rows.data, window=case.window
         ),
+        owners_live=owners_live(narrowing.frame, pulled.rows.data, span=case.span)
+        if measured
+        else None,
     )
     return gather(
         narrowing.folded if measured else None,
@@ -112,8 +117,19 @@ def lines_in_scope(lines: pd.DataFrame, case: Case) -> pd.DataFrame:
     ]
 
 
-def joined(pulled: Pulled) -> tuple[Coverage, ...]:
-    """Trace to log and log to row, each with its own n."""
-    told = pulled.told
+def joined(case: Case, pulled: Pulled) -> tuple[Coverage, ...]:
+    """Trace to log and log to row, each with its own n.
+
+    A span that ends after the window may have its line there, too: it is not asked.
+    """
+    told, spans = pulled.told, pulled.scoped
     asking = told[told["level"].isin(("WARNING", "ERROR"))] if len(told) else told
-    return (trace_to_log(pulled.scoped, told), log_to_row(asking, pulled.rows.data))
+    ended = pd.Series(
+        [
+            start + timedelta(seconds=float(length)) < case.window.end
+            for start, length in zip(spans["start"], spans["duration_s"], strict=True)
+        ],
+        index=spans.index,
+        dtype=bool,
+    )
+    return (trace_to_log(spans[ended], told), log_to_row(asking, pulled.rows.data))

@@ -10,6 +10,7 @@ import pandas as pd
 from loomtriage.case import Case
 from loomtriage.contract.spans import CLAIM
 from loomtriage.model import Finding, Frame, Signal, State
+from loomtriage.stages.preflight_tracing import SET_CLOCK, why_untraced
 from loomtriage.stages.result import damage_of
 
 SHOWN = 3
@@ -33,10 +34,14 @@ class Leg:
         return f"{self.signal}: {self.missing or '; '.join(self.contaminated[:SHOWN])}"
 
 
-def legs_of(
-    case: Case, *, metrics: Frame, spans: Frame, lines: Frame, rows: Frame
+def legs_of(  # noqa: PLR0913  (the four signals, and what explains a gap)
+    case: Case, *, metrics: Frame, spans: Frame, lines: Frame, rows: Frame, clocks: str = ""
 ) -> tuple[Leg, ...]:
-    """The four signals in the order of the path."""
+    """The four signals in the order of the path.
+
+    `clocks` tells which are so far off that no span lies in the window; lines that say why there
+    is none come first.
+    """
     whole = case.evidence.caveats
     told_by_rows = [text for text in whole if text.startswith("foreign")]
     return (
@@ -51,6 +56,7 @@ def legs_of(
             spans,
             [*told_by_rows, *damage_of(spans), *_outside(spans.data, case)],
             missing=_claims_only(spans.data),
+            instead=_clocks(clocks, spans, lines),
         ),
         _leg(
             Signal.LOGS,
@@ -83,9 +89,17 @@ def unsound(legs: Iterable[Leg]) -> tuple[str, ...]:
     return tuple(str(leg) for leg in legs if leg.missing or leg.contaminated)
 
 
-def _leg(signal: Signal, frame: Frame, found: Iterable[str], *, missing: str = "") -> Leg:
-    gone = f"{frame.missing or 'empty'} {frame.hint}".strip() if not len(frame) else missing
+def _leg(
+    signal: Signal, frame: Frame, found: Iterable[str], *, missing: str = "", instead: str = ""
+) -> Leg:
+    why = f"{frame.missing or 'empty'}. {instead or frame.hint}".strip(" .")
+    gone = why if not len(frame) else missing
     return Leg(signal=signal, missing=gone, contaminated=tuple(dict.fromkeys(found)))
+
+
+def _clocks(clocks: str, spans: Frame, lines: Frame) -> str:
+    is_told = spans.missing == "empty" and clocks and not why_untraced(lines.data)
+    return f"{clocks}. {SET_CLOCK}" if is_told else ""
 
 
 def _outside(spans: pd.DataFrame, case: Case) -> list[str]:

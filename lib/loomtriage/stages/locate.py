@@ -75,5 +75,5 @@ def _handover(found: Locating) -> dict[str, object]:
         "trace_ids": list(found.examples.changed),
         "failing_trace_ids": sorted(set(bad["trace_id"]))[:TRACE_IDS_HANDED_ON],
         "first_error_span": "" if first is None else iso(first.to_pydatetime(warn=False)),
-        "metric_to_trace": {"resolved": found.coverage.resolved, "n": found.coverage.n},
+        "metric_to_trace": found.coverage.as_json(),
     }

@@ -9,14 +9,15 @@ from loomtriage.analysis.steps.outcomes import failing
 from loomtriage.analysis.steps.ranking import EFFECT, Step
 from loomtriage.analysis.surprise import FLOOR_EVENTS
 from loomtriage.case import Case
-from loomtriage.contract.events import NO_COLLECTOR, STARTUP, TRACING_OFF
+from loomtriage.contract.events import STARTUP
 from loomtriage.contract.keys import read_each
 from loomtriage.contract.reasons import canonical
 from loomtriage.contract.spans import BATCH
 from loomtriage.model import Evidence, Finding, Frame, State
 from loomtriage.stages.links import search_url, trace_url
 from loomtriage.stages.locating import Locating
-from loomtriage.stages.result import missing
+from loomtriage.stages.preflight_tracing import SET_CLOCK, why_untraced
+from loomtriage.stages.result import longer, missing
 
 ENOUGH_COVERAGE = 0.5
 """Below this share of failed rows with a failing span, traces do not speak for the counters."""
@@ -25,7 +26,13 @@ ENOUGH_COVERAGE = 0.5
 def no_traces(case: Case, frame: Frame) -> Finding:
     """NO_DATA: why there is no trace, as far as log lines tell, and what would bring them back."""
     found = missing("locate.traces", frame)
-    why = _why_empty(case.pull("lines").data) if frame.missing == "empty" else ""
+    why = ""
+    if frame.missing == "empty":
+        lines, clocks = case.pull("lines").data, case.handover.get("clocks")
+        if clocks and not why_untraced(lines):
+            says = f"No span started in the window. {clocks}. {SET_CLOCK}"
+            return Finding(check=found.check, state=found.state, says=says, n=0)
+        why = _why_empty(lines)
     says = f"{found.says} {why} Until then metrics and logs are the main chain."
     return Finding(check=found.check, state=found.state, says=" ".join(says.split()), n=0)
 
@@ -75,7 +82,7 @@ def slow_step(case: Case, found: Locating) -> Finding:
     if not judged:
         says = (
             "No step has six calls in both window and baseline, so no duration can be compared. "
-            "Choose longer windows, or give a baseline."
+            f"{longer(case)}"
         )
         return Finding(check=check, state=State.NO_DATA, says=says, n=0)
     if step is None:
@@ -160,15 +167,9 @@ def _why_uncovered(spans: pd.DataFrame) -> str:
 def _why_empty(lines: pd.DataFrame) -> str:
     if lines.empty:
         return "No log line tells why."
-    events = lines["event"]
-    if events.isin(NO_COLLECTOR).any():
-        return (
-            f"{int(events.isin(NO_COLLECTOR).sum())} log lines say that the collector was out of "
-            "reach: start it, then restart the worker, which looks for it once, at its start."
-        )
-    started = list(lines.loc[events == STARTUP, "fields"])
-    if (events == TRACING_OFF).any() or any(one.get("enabled") is False for one in started):
-        return "Log lines say that tracing is off: set WORDLOOM_TRACING_ENABLED=1 and restart."
+    if told := why_untraced(lines):
+        return told
+    started = lines.loc[lines["event"] == STARTUP, "fields"]
     ratio = next((one["sampler_arg"] for one in started if one.get("sampler_arg")), "")
     kept = (
         f"The sampler keeps {ratio} of all traces" if ratio else "The sampler keeps 5 % unless set"

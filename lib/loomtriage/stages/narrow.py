@@ -21,6 +21,7 @@ from loomtriage.stages.result import (
     caveats_of,
     check_safely,
     finish,
+    longer,
     missing,
 )
 
@@ -45,13 +46,14 @@ def narrow(case: Case) -> StageResult:
         *check_safely("narrow.folding", lambda: _folding(found), *found.frames),
         *check_safely("narrow.reasons", lambda: _reasons(found), found.frame),
         *check_safely("narrow.gauges", lambda: _gauges(case, found), found.frame),
+        *check_safely("narrow.reclaimed", lambda: _reclaimed(found), found.frame),
     ]
     scope = case.scope.narrow(**found.scope.as_json())
     began = onset(found, case)
     result = StageResult(
         stage="narrow",
         verdict=judge(
-            findings, headline=findings[0].says, suspects=[_suspect(p) for p in found.patterns]
+            findings, headline=_headline(findings), suspects=[_suspect(p) for p in found.patterns]
         ),
         charts=narrow_charts(case, found) if case.pictures else (),
         tables=(suspects_table(found), leaves_table(found)),
@@ -114,7 +116,7 @@ def _pattern(case: Case, found: Narrowing) -> Finding:
             evidence=evidence,
         )
     if found.exposure is None:
-        says = "There is no baseline to compare with. Give one with --baseline."
+        says = f"There is no baseline to compare with. {longer(case)}"
         return Finding(check="narrow.pattern", state=State.NO_DATA, says=says)
     work = found.increases.total("processed")
     if sum(work) <= 0:
@@ -210,6 +212,36 @@ def _gauges(case: Case, found: Narrowing) -> tuple[Finding, ...]:
             )
         )
     return tuple(findings)
+
+
+def _reclaimed(found: Narrowing) -> tuple[Finding, ...]:
+    """Claims that ran out: no label pattern shows them, and a quiet system has none."""
+    seen, before = found.increases.total("reclaimed")
+    if seen < 1 or before >= 1:
+        return ()
+    name = catalogue.BY_ID["reclaimed"].name
+    # Without a baseline nothing was counted there, which is not none.
+    beside = ", none in the baseline" if found.exposure else ""
+    return (
+        Finding(
+            check="narrow.reclaimed",
+            state=State.WARN,
+            says=f"{name} rose by {seen:.0f}{beside}: claims of rows ran out.",
+            value=seen,
+            unit="rows",
+            threshold=0.0,
+            n=round(seen),
+        ),
+    )
+
+
+def _headline(findings: list[Finding]) -> str:
+    """The pattern, and what is amiss beside quiet ones."""
+    pattern, *rest = findings
+    worse = [one for one in rest if one.check == "narrow.reclaimed"]
+    if pattern.state is State.OK and worse:
+        return f"{pattern.says} But {worse[0].says}"
+    return pattern.says
 
 
 def _suspect(pattern: Pattern) -> Suspect:

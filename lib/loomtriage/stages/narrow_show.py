@@ -89,17 +89,19 @@ def narrow_charts(case: Case, found: Narrowing) -> tuple[Chart, ...]:
 
 
 def _attempts(found: Narrowing) -> dict[str, Points]:
-    """One cumulative curve per result, op and reason, summed over instances."""
+    """One cumulative curve per result, op, reason and projection, summed over instances."""
     data = found.frame.data
     curves: dict[str, Points] = {}
     for metric in ("processed", "retry_scheduled", "terminal_failed"):
-        columns = list(found.increases.of(metric).index)
+        index = found.increases.of(metric).index
         result = catalogue.BY_ID[metric].result
-        for op, reason in sorted({(str(c[4]), str(c[5])) for c in columns}):
-            chosen = [c for c in columns if (c[4], c[5]) == (op, reason)]
-            total = whole(data[chosen]).sum(axis=1)
+        keys = index.to_frame(index=False)[["op", "reason", "projection"]].astype(str)
+        for key, mine in keys.groupby(list(keys.columns), sort=True):
+            total = whole(data[[index[place] for place in mine.index]]).sum(axis=1)
             if total.iloc[-1] > total.iloc[0]:
-                name = " ".join(part for part in (result, op, reason) if part not in ("", "none"))
+                name = " ".join(
+                    part for part in map(str, (result, *key)) if part not in ("", "none")
+                )
                 curves[name] = _points(total)
     return curves
 

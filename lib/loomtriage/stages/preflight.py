@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import partial
 
-from loomtriage.analysis.apart import clocks_apart
+from loomtriage.analysis.apart import Apart, clocks_apart, told_far
 from loomtriage.analysis.counters.increases import Increases, measure
 from loomtriage.case import Case, at_once
 from loomtriage.contract.catalogue import BY_ID, METRICS, MetricType
@@ -21,7 +21,12 @@ from loomtriage.stages.preflight_targets import (
     target_findings,
     targets_table,
 )
-from loomtriage.stages.preflight_tracing import read_tracing, tracing_findings
+from loomtriage.stages.preflight_tracing import (
+    SET_CLOCK,
+    beyond,
+    read_tracing,
+    tracing_findings,
+)
 from loomtriage.stages.result import (
     StageResult,
     caveats_of,
@@ -35,7 +40,12 @@ _PULLED = tuple(m.id for m in METRICS if m.type is not MetricType.HISTOGRAM)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """A little of everything, as it answered."""
+    """A little of everything, as it answered.
+
+    Attributes:
+        apart: clocks that could be compared, the farthest first.
+        broken: the ERROR of a comparison that threw.
+    """
 
     metrics: Frame
     traces: Frame
@@ -44,6 +54,8 @@ class Look:
     listed: Frame
     targets: tuple[Scraped, ...]
     increases: Increases
+    apart: tuple[Apart, ...]
+    broken: tuple[Finding, ...]
 
     @property
     def frames(self) -> dict[str, Frame]:
@@ -75,7 +87,10 @@ def preflight(case: Case) -> StageResult:
         verdict=judge(findings, headline=headline),
         tables=(targets_table(look.targets), _overview(frames)),
         caveats=(*case.evidence.caveats, *caveats_of(*frames.values())),
-        handover={"signals": [name for name in frames if name not in gone]},
+        handover={
+            "signals": [name for name in frames if name not in gone],
+            "clocks": told_far(_beyond(case, look)),
+        },
         source=case.source,
     )
     return finish(case, result)
@@ -90,24 +105,42 @@ def look_at(case: Case) -> Look:
         lambda: case.pull("spans"),
         lambda: case.pull("rows"),
     )
+    lines = case.pull("lines")
+    apart: list[Apart] = []
+
+    def compare() -> tuple[Finding, ...]:
+        apart.extend(clocks_apart(metrics.data, lines.data, rows.data, window=case.window))
+        return ()
+
+    broken = check_safely("preflight.clocks", compare)
     return Look(
         metrics=metrics,
         traces=spans,
-        logs=case.pull("lines"),
+        logs=lines,
         rows=rows,
         listed=listed,
         targets=scraped_targets(listed, metrics.data),
         increases=measure(metrics, window=case.window, baseline=case.baseline),
+        apart=tuple(apart),
+        broken=broken,
     )
 
 
 def preflight_findings(case: Case, look: Look) -> list[Finding]:
     """One finding for each thing that later stages rely on; a check that throws is one ERROR."""
-    metrics, traces, logs, rows = look.metrics, look.traces, look.logs, look.rows
+    metrics, traces, logs = look.metrics, look.traces, look.logs
     findings: list[Finding] = []
+    told = read_tracing(
+        traces,
+        logs.data,
+        look.increases,
+        projection=_asked_of(case),
+        apart=look.apart if len(traces) else _beyond(case, look),
+    )
     for name, frame in look.frames.items():
         check = f"preflight.{name}"
-        findings += check_safely(check, partial(_present, check, frame), frame)
+        excuse = told.excuse if frame is traces else ""
+        findings += check_safely(check, partial(_present, check, frame, excuse), frame)
     findings += check_safely(
         "preflight.targets", lambda: _drawn(case, target_findings(look.targets)), look.listed
     )
@@ -118,17 +151,10 @@ def preflight_findings(case: Case, look: Look) -> list[Finding]:
             lambda: (work(metrics.data, look.increases, logs.data, look.targets),),
             metrics,
         )
-    told = read_tracing(
-        traces, logs.data, look.increases, projection=case.scope.projection or SEARCH
-    )
     findings += check_safely("preflight.tracing", lambda: tracing_findings(traces, told), traces)
     findings += check_safely("preflight.log_level", lambda: log_level(logs, look.increases))
-    findings += check_safely(
-        "preflight.clocks",
-        lambda: clocks(
-            clocks_apart(metrics.data, logs.data, rows.data, window=case.window),
-            *look.frames.values(),
-        ),
+    findings += look.broken or check_safely(
+        "preflight.clocks", lambda: clocks(look.apart, *look.frames.values())
     )
     return findings
 
@@ -136,10 +162,25 @@ def preflight_findings(case: Case, look: Look) -> list[Finding]:
 def _drawn(case: Case, findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
     """Findings of targets that are down, with where that can be seen."""
     seen = drawn(case, BY_ID["up"], case.asked, says="1 while a target answers")
-    return tuple(replace(one, evidence=seen) if one.state is State.BAD else one for one in findings)
+    return tuple(
+        replace(one, evidence=(*one.evidence, *seen)) if one.state is State.BAD else one
+        for one in findings
+    )
 
 
-def _present(check: str, frame: Frame) -> tuple[Finding, ...]:
+def _asked_of(case: Case) -> str:
+    """The projection whose worker the spans are asked of."""
+    return case.scope.projection or SEARCH
+
+
+def _beyond(case: Case, look: Look) -> tuple[Apart, ...]:
+    return beyond(look.apart, projection=_asked_of(case), window=case.window)
+
+
+def _present(check: str, frame: Frame, clocks: str) -> tuple[Finding, ...]:
+    if frame.missing == "empty" and clocks:
+        says = f"No span started in the window. {clocks}. {SET_CLOCK}"
+        return (Finding(check=check, state=State.NO_DATA, says=says, n=0),)
     if not len(frame):
         return (missing(check, frame),)
     size = frame.data.shape[1] if frame.kind is Kind.METRICS else len(frame)

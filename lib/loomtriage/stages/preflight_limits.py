@@ -15,6 +15,7 @@ from loomtriage.contract.catalogue import BY_ID
 from loomtriage.contract.events import WORKER_STATE
 from loomtriage.model import Finding, Frame, State
 from loomtriage.stages.preflight_targets import Scraped
+from loomtriage.stages.result import longer
 
 ENOUGH_SAMPLES = 20
 """Scrapes per window below which a change cannot be dated (a counter read twice has no onset)."""
@@ -106,7 +107,7 @@ def samples(case: Case, frame: Frame) -> Finding:
         state, says = State.OK, f"{says}."
     else:
         state = State.WARN if fewest else State.NO_DATA
-        says = f"{says}; below {ENOUGH_SAMPLES} no onset can be dated. Choose longer windows."
+        says = f"{says}; below {ENOUGH_SAMPLES} no onset can be dated. {longer(case)}"
     return Finding(
         check="preflight.samples",
         state=state,

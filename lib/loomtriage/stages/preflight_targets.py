@@ -8,11 +8,15 @@ from dataclasses import dataclass
 import pandas as pd
 
 from loomtriage.contract.targets import JOB_PREFIX, RELOAD, Target, port_of, target_of
-from loomtriage.model import Finding, Frame, State
+from loomtriage.model import Evidence, Finding, Frame, State
 from loomtriage.report.tables import Table
+from loomtriage.report.text import clip
 
 CONFIG = "docker/prometheus/prometheus.yml"
 SHOWN = 3
+_NOT_ANSWERING = ("deadline exceeded", "timeout", "timed out")
+_NOT_REACHED = ("dial", "lookup", "connection timed out")
+"""No connection came about: the address may be wrong, or something in between says nothing."""
 _NOT_LISTENING = ("refused", "reset by peer", "eof")
 
 
@@ -43,6 +47,14 @@ class Scraped:
         said = self.error.lower()
         if not said or any(word in said for word in _NOT_LISTENING):
             return f"{starts}, or correct the port in {CONFIG} and {RELOAD}."
+        if any(word in said for word in _NOT_ANSWERING):
+            says = (
+                "It did not answer in time: see whether the process hangs or is paused (then start "
+                "it anew), or whether address and network are right."
+            )
+            if any(word in said for word in _NOT_REACHED):
+                says += f" A wrong address: correct it in {CONFIG}, then {RELOAD}."
+            return says
         return f"Correct address and path in {CONFIG} ({self.error[:80]}), then {RELOAD}."
 
 
@@ -137,7 +149,15 @@ def _down(targets: tuple[Scraped, ...]) -> Finding:
         unit="targets down",
         threshold=0.0,
         n=len(targets),
+        evidence=tuple(_gone(one) for one in down[:SHOWN]),
     )
+
+
+def _gone(one: Scraped) -> Evidence:
+    """A target that is down, as its own series says it."""
+    says = f"{one.process.name} at {one.instance} is down"
+    says += f": {clip(one.error, 100)}" if one.error else ""
+    return Evidence(kind="metric_delta", ref=f'up{{instance="{one.instance}"}}', says=says)
 
 
 def _twice(targets: tuple[Scraped, ...]) -> tuple[Finding, ...]:

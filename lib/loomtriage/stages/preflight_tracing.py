@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import pandas as pd
 
+from loomtriage.analysis.apart import Apart, told_far
 from loomtriage.analysis.counters.increases import Increases
 from loomtriage.contract.events import NO_COLLECTOR, STARTUP, TRACING_OFF
 from loomtriage.contract.spans import BATCH, ROW
-from loomtriage.model import Finding, Frame, State
+from loomtriage.model import Finding, Frame, State, Window
 
 MOST = 0.5
 """Share of attempts with a trace below which most incidents have none."""
 DEFAULT_SAMPLER = "traceidratio at 0.05"
 CHECK = "preflight.tracing"
+SET_CLOCK = "Set that clock, or ask for a window as far off."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +27,7 @@ class Tracing:
     Attributes:
         is_off: a process said that it makes no spans.
         lost: why spans did not reach the collector, empty when nothing says so.
+        clocks: which clocks are so far off that spans may lie outside the window, empty if none.
         sampler: as a process announced it, with its argument; empty when none did.
         attempts: attempts that the counters saw in the window.
         rows: attempts that spans tell of, row by row or as the size of their batch.
@@ -32,6 +36,7 @@ class Tracing:
 
     is_off: bool
     lost: str
+    clocks: str
     sampler: str
     attempts: float
     rows: int
@@ -42,9 +47,40 @@ class Tracing:
         """Attempts with a row span, at most 1; None where nothing was attempted."""
         return min(self.rows / self.attempts, 1.0) if self.attempts else None
 
+    @property
+    def excuse(self) -> str:
+        """Clocks that explain why there is no span, where nothing else does; empty otherwise."""
+        return "" if self.is_off or self.lost else self.clocks
+
+
+def beyond(apart: Iterable[Apart], *, projection: str, window: Window) -> tuple[Apart, ...]:
+    """Clocks so far off that no span of that projection's window lies in it."""
+    return tuple(
+        one for one in apart if one.excuses((projection,)) and abs(one.ahead_s) >= window.seconds
+    )
+
+
+def why_untraced(lines: pd.DataFrame) -> str:
+    """What log lines say of there being no span, and what to do; empty when they say nothing."""
+    events = lines["event"]
+    if events.isin(NO_COLLECTOR).any():
+        return (
+            f"{int(events.isin(NO_COLLECTOR).sum())} log lines say that the collector was out of "
+            "reach: start it, then restart the worker, which looks for it once, at its start."
+        )
+    started = lines.loc[events == STARTUP, "fields"]
+    if (events == TRACING_OFF).any() or any(one.get("enabled") is False for one in started):
+        return "Log lines say that tracing is off: set WORDLOOM_TRACING_ENABLED=1 and restart."
+    return ""
+
 
 def read_tracing(
-    spans: Frame, lines: pd.DataFrame, increases: Increases, *, projection: str
+    spans: Frame,
+    lines: pd.DataFrame,
+    increases: Increases,
+    *,
+    projection: str,
+    apart: tuple[Apart, ...] = (),
 ) -> Tracing:
     """Gather it from the lines that processes write about tracing, counters and spans.
 
@@ -66,6 +102,7 @@ def read_tracing(
     return Tracing(
         is_off=is_off,
         lost=_lost(lines, started, increases),
+        clocks=told_far(one for one in apart if one.excuses((projection,))),
         sampler=sampler,
         attempts=sum(observed for observed, _ in tried),
         rows=_attempts_traced(spans.data),
@@ -85,8 +122,11 @@ def _some(told: Tracing) -> Finding:
     enough = told.share is None or told.share >= MOST
     if enough or (told.is_truncated and not sampled):
         cut = ", of more that the search left out" if told.is_truncated else ""
-        says = f"Tracing is on: spans tell of {told.rows} of {told.attempts:.0f} attempts{cut}."
+        says = f"Tracing is on: spans tell of {_told_of(told)}{cut}."
         return _finding(State.OK, says, told)
+    if told.clocks:
+        says = f"Spans tell of {_told_of(told)}: {told.clocks}."
+        return _finding(State.WARN, f"{says} {SET_CLOCK}", told)
     why = f"sampler {told.sampler}" if sampled else told.lost
     why = why or f"sampled out (Wordloom's default is {DEFAULT_SAMPLER})"
     says = (
@@ -94,6 +134,13 @@ def _some(told: Tracing) -> Finding:
         "Most incidents have no trace; set OTEL_TRACES_SAMPLER=always_on where load allows."
     )
     return _finding(State.WARN, says, told)
+
+
+def _told_of(told: Tracing) -> str:
+    """Attempts in spans and in counters; scrapes date the counters, so either may have more."""
+    if told.rows > told.attempts:
+        return f"all {told.attempts:.0f} attempts, and of {told.rows - told.attempts:.0f} more"
+    return f"{told.rows} of {told.attempts:.0f} attempts"
 
 
 def _none(told: Tracing) -> Finding:
@@ -105,6 +152,8 @@ def _none(told: Tracing) -> Finding:
             f"The collector does not take spans: {told.lost}. Start it, then restart every "
             "process that found none at its start."
         )
+    elif told.clocks:
+        says = f"No span for {told.attempts:.0f} attempts in the window: {told.clocks}. {SET_CLOCK}"
     elif not told.attempts:
         says = "No span, and no attempt that would have made one: write something, then look again."
     else:

@@ -178,6 +178,13 @@ def missing(check: str, frame: Frame) -> Finding:
     return Finding(check=check, state=State.NO_DATA, says=says)
 
 
+def longer(case: Case) -> str:
+    """What would make more data appear where there is too little, if anything can."""
+    if case.source.startswith("labs:"):
+        return "This folder holds no more, and nothing from before the fault."
+    return "Choose longer windows, or give a baseline."
+
+
 def caveats_of(*frames: Frame) -> tuple[str, ...]:
     """The frames' caveats, each named by its source, without repeats."""
     texts = [f"{frame.origin.source}: {text}" for frame in frames for text in frame.caveats]

@@ -258,8 +258,9 @@ def _residue(seen: _Seen, left: tuple[Residue, ...]) -> tuple[Finding, ...]:
             check=f"retries.residue.{one.projection}",
             state=State.WARN if one.failed else State.OK,
             says=(
-                f"Backlog {one.backlog} ({one.claimable} due, {one.waiting} waiting for "
-                f"their time, {one.processing} claimed); failed for good {one.failed}"
+                f"Backlog of {one.projection}: {one.backlog} ({one.claimable} due, "
+                f"{one.waiting} waiting for their time, {one.processing} claimed); "
+                f"failed for good {one.failed}"
                 + (", which is residue and no backlog: see close." if one.failed else ".")
             ),
             value=float(one.failed),

@@ -103,14 +103,19 @@ def waiting_table(rows: pd.DataFrame, followed: Mapping[str, Law], *, now: datet
         when = "no time" if pd.isna(due) else f"{(due - now).total_seconds():.1f} s"
         end = "never by itself" if ends is None else f"in {ends:.0f} s of waiting"
         shown.append((str(row["id"]), str(row["reason"]), f"{attempts}", when, end))
-    hidden = len(waiting) - len(shown)
     return Table(
         id="waiting",
         title="Rows that wait for a retry",
         columns=("row", "reason", "attempts", "due in", "ends for good"),
         rows=tuple(shown),
-        note=f"{hidden} more wait." if hidden > 0 else "" if shown else "None waits.",
+        note=_how_many(len(waiting), len(shown)),
     )
+
+
+def _how_many(waiting: int, listed: int) -> str:
+    if listed < waiting:
+        return f"{waiting} wait in all; these were tried most often."
+    return "" if listed else "None waits."
 
 
 def residue_table(left: tuple[Residue, ...]) -> Table:

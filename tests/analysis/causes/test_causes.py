@@ -133,7 +133,14 @@ LOOK_ALIKES = [
         ["collector_down"],
     ),
     # Leases that ran out are a silent owner even where no counter says so; a few are no news.
+    ({"expired": 6, "owners_live": False}, ["stuck_reclaim"]),
     ({"expired": 6}, ["stuck_reclaim"]),
+    # An owner that goes on is slow: a lease that ended is then no cause, a reclaim still is.
+    ({"expired": 60, "stuck": 60.0, "owners_live": True}, []),
+    (
+        {"expired": 60, "extra": {"reclaimed": (9.0, 0.0)}, "owners_live": True},
+        ["stuck_reclaim"],
+    ),
     ({"expired": 5}, []),
     (
         {"expired": 1, "written": Voice(reasons={"lease_expired": 1}), "stuck": 1.0},

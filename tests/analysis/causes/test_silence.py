@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from loomtriage.analysis.causes.silence import SURE, silences
+from loomtriage.contract.keys import SEARCH
 from loomtriage.model import Window
 from tests.make import BASELINE, WINDOW, column, line, lines, metrics, ramp, span, spans
 
@@ -35,17 +36,17 @@ def test_a_log_file_that_ends_early_is_told_from_its_neighbours():
         *(line("x", seconds=1.0 + n, file="worker.log") for n in range(38)),
         *(line("x", seconds=1.0 + n, file="api.log") for n in range(58)),
     )
-    assert silences(work(30, 30), spans(), told, span=BOTH).files == ("worker.log",)
+    assert silences(work(30, 30), spans(), told, span=BOTH).files == {"worker.log": ()}
 
 
 def test_rows_counted_across_the_last_line_may_have_been_done_before_it():
     """One scrape tells of the last batch a moment after its lines; nothing is silent."""
     told = lines(*(line("x", seconds=1.5 + n, file="worker.log") for n in range(58)))
     counted_late = metrics({column("processed", op="upsert"): [*ramp(30, 0)[:59], 50.0]})
-    assert silences(counted_late, spans(), told, span=BOTH).files == ()
+    assert silences(counted_late, spans(), told, span=BOTH).files == {}
     # Negative control: as many in the scrapes behind that one.
     early = told.iloc[:50]
-    assert silences(work(30, 60), spans(), early, span=BOTH).files == ("worker.log",)
+    assert silences(work(30, 60), spans(), early, span=BOTH).files == {"worker.log": ()}
 
 
 def test_a_file_is_compared_with_one_worker_of_its_projection():
@@ -64,9 +65,9 @@ def test_a_file_is_compared_with_one_worker_of_its_projection():
     )
     for beside in (other, chronicle):
         work_of_two = metrics({mine: stopped, beside: ramp(30, 30)})
-        assert silences(work_of_two, spans(), told, span=BOTH).files == ()
+        assert silences(work_of_two, spans(), told, span=BOTH).files == {}
     both_go_on = metrics({mine: ramp(30, 30), other: ramp(30, 30)})
-    assert silences(both_go_on, spans(), told, span=BOTH).files == ("worker.log",)
+    assert silences(both_go_on, spans(), told, span=BOTH).files == {"worker.log": (SEARCH,)}
 
 
 def test_spans_of_one_projection_are_not_missed_for_the_work_of_another():

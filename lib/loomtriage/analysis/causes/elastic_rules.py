@@ -66,11 +66,11 @@ def answers_lost(facts: Facts) -> Conclusion | None:
 
 
 def es_429(facts: Facts) -> Conclusion | None:
-    """Writes are rejected because the queue is full."""
+    """Something answers writes with 429: the statuses do not say what."""
     blames = facts.blamed("rate_limited")
     if not blames:
         return None
-    final = facts.blamed("rate_limited", result="failed")
+    final = facts.blamed("rate_limited", *FOR_GOOD, result="failed")
     rejected = (
         "es_down: the connection was opened",
         "" if final else "es_poison_4xx: nothing failed for good",

@@ -10,13 +10,16 @@ from datetime import datetime
 
 import pandas as pd
 
-from loomtriage.analysis.apart import FAR_S, Apart
+from loomtriage.analysis.apart import Apart, far_apart
+from loomtriage.analysis.causes import crashes
 from loomtriage.analysis.causes.deliveries import Deliveries, deliveries, versioned, versions
+from loomtriage.analysis.causes.owners import ended_leases
 from loomtriage.analysis.causes.reasons import Blame, counted, told
 from loomtriage.analysis.causes.silence import NONE, SURE, Silence, Silences
 from loomtriage.analysis.causes.statements import Voice, of_lines, of_spans
 from loomtriage.analysis.counters.increases import Increases
 from loomtriage.analysis.surprise import gate, signed_g2
+from loomtriage.contract.doubts import Doubt
 from loomtriage.contract.keys import read_key
 from loomtriage.contract.reasons import is_known
 
@@ -47,6 +50,7 @@ class Seen:
         rows: outbox rows of both.
         until: end of the window, aware UTC.
         apart: clocks that could be compared, the farthest first.
+        owners_live: whether the workers of rows that are held too long still work.
     """
 
     spans: pd.DataFrame | None = None
@@ -56,6 +60,7 @@ class Seen:
     rows: pd.DataFrame | None = None
     until: datetime | None = None
     apart: tuple[Apart, ...] = ()
+    owners_live: bool | None = None
 
     @property
     def now(self) -> tuple[pd.DataFrame | None, pd.DataFrame | None]:
@@ -84,13 +89,17 @@ class Facts:
         quiet: the end of the window without spans, though work went on.
         stuck: highest stuck gauge in the window, where it left its baseline.
         expired: claimed rows in the outbox whose lease ran out before the window's end.
+        owners_live: whether every worker of these rows went on after that, None where no counter
+            tells.
         reclaimed_in_lines: rows that lines say were reclaimed (older workers have no counter).
         again, again_before: signs of events delivered more than once, in window and baseline.
         versions, versions_before: by leg, how often it names which version of the rule, in
             window and baseline.
-        mute: log files that end although work went on.
+        mute: log files that end although work went on, and though their worker's clock is right.
+        crashes: log files that end with an exception that nobody caught, each in words.
         unharmed: projections that finished rows and had no attempt fail.
-        places: by what rose (counter's id, or `projection_version`), the projections it rose in.
+        places: by what rose (counter's id, or `projection_version`) or is doubted, the projections
+            it rose in.
         exposure: work offered in the window ÷ that in the baseline.
         apart: clocks that could be compared, the farthest first.
     """
@@ -108,12 +117,14 @@ class Facts:
     quiet: Silence = NONE
     stuck: float = 0.0
     expired: int = 0
+    owners_live: bool | None = None
     reclaimed_in_lines: int = 0
     again: Deliveries = field(default_factory=Deliveries)
     again_before: Deliveries = field(default_factory=Deliveries)
     versions: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     versions_before: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     mute: tuple[str, ...] = ()
+    crashes: tuple[str, ...] = ()
     unharmed: tuple[str, ...] = ()
     places: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     exposure: float = 1.0
@@ -143,7 +154,7 @@ class Facts:
     @property
     def skewed(self) -> tuple[Apart, ...]:
         """Clocks so far off that what they date may lie outside the windows."""
-        return tuple(one for one in self.apart if abs(one.ahead_s) > FAR_S)
+        return far_apart(self.apart)
 
     @property
     def spans_stopped(self) -> bool:
@@ -160,6 +171,7 @@ def gather(
     still: Silences | None = None,
 ) -> Facts:
     """Reduce what was pulled; `increases` are folded ones, None without metrics."""
+    mute = _mute(still, seen.apart)
     spoken, written = of_spans(seen.spans), of_lines(seen.lines)
     only = _telling(spoken, written)
     blames = (
@@ -179,8 +191,10 @@ def gather(
         exporter_lost=0 if seen.lines is None else _exporter_lost(seen.lines),
         outcomes_lost=0 if seen.lines is None else _outcomes_lost(seen.lines),
         quiet=still.spans if still else NONE,
-        mute=still.files if still else (),
+        mute=tuple(mute),
+        crashes=() if seen.lines is None else crashes.says(seen.lines),
         stuck=stuck,
+        owners_live=seen.owners_live,
         expired=0 if seen.rows is None else _expired(seen.rows, seen.until),
         reclaimed_in_lines=0 if seen.lines is None else _reclaimed(seen.lines),
         again=deliveries(seen.spans, seen.lines, known=(seen.spans_before, seen.lines_before)),
@@ -189,7 +203,11 @@ def gather(
         versions_before=versions(seen.spans_before, seen.lines_before),
         unharmed=_unharmed(increases, blames) if increases else (),
         places=(_places(increases, exposure) if increases else {})
-        | {"projection_version": versioned(seen.spans, seen.lines)},
+        | {
+            "projection_version": versioned(seen.spans, seen.lines),
+            Doubt.SILENT_LOG: _united(mute.values()),
+            Doubt.CLOCKS: _united(one.projections for one in far_apart(seen.apart)),
+        },
         exposure=exposure,
         apart=seen.apart,
     )
@@ -200,12 +218,22 @@ def unknown_reasons(facts: Facts) -> tuple[str, ...]:
     return tuple(sorted({b.reason for b in facts.blames if not is_known(b.reason)}))
 
 
+def _mute(still: Silences | None, apart: tuple[Apart, ...]) -> Mapping[str, tuple[str, ...]]:
+    """Files that end early; those of a worker whose clock is far off go on at another time."""
+    return {
+        name: projections
+        for name, projections in (still.files if still else {}).items()
+        if not any(one.excuses(projections, file=name) for one in far_apart(apart))
+    }
+
+
+def _united(parts: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
+    return tuple(sorted({name for part in parts for name in part}))
+
+
 def _expired(rows: pd.DataFrame, until: datetime | None) -> int:
     """Claimed rows whose lease ran out before the end of the window."""
-    claimed = rows[rows["status"] == "processing"]
-    if claimed.empty or until is None:
-        return 0
-    return int((pd.to_datetime(claimed["lease_until"], utc=True) < until).sum())
+    return 0 if until is None else len(ended_leases(rows, until))
 
 
 def _telling(*voices: Voice) -> int | None:

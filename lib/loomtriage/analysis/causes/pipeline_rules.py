@@ -31,18 +31,22 @@ def contention(facts: Facts) -> Conclusion | None:
 
 
 def stuck(facts: Facts) -> Conclusion | None:
-    """Rows wait for the lease of an owner that is silent or slow."""
+    """Rows wait for the lease of an owner that is silent, or so slow that others took them.
+
+    A lease that ended says neither alone: an owner that works on comes back to its rows.
+    """
     counted, told = facts.rose("reclaimed"), float(facts.reclaimed_in_lines)
     leases = facts.blamed("lease_expired")
     # A row of the outbox says nothing of when it began: few of them alone are no suspicion.
-    held = facts.expired >= FLOOR_EVENTS
-    if max(counted, told) < 1 and facts.stuck < 1 and not held and not leases:
+    held = (facts.expired >= FLOOR_EVENTS or facts.stuck >= 1) and not facts.owners_live
+    if max(counted, told) < 1 and not held and not leases:
         return None
     reclaimed = max(counted, told)
     said = (
         (reclaimed, f"expired claims of rows were reclaimed {reclaimed:.0f} times"),
         (facts.stuck, f"up to {facts.stuck:.0f} rows were stuck with an expired lease"),
         (facts.expired, f"{facts.expired} rows in the outbox are held beyond their lease"),
+        (facts.owners_live is False, "a worker of that projection has ended no row since then"),
     )
     own = facts.written.names("lease_expired") + facts.spoken.names("lease_expired")
     because = [text for count, text in said if count]
@@ -59,7 +63,8 @@ def stuck(facts: Facts) -> Conclusion | None:
         because=(*because, *(str(b) for b in leases)),
         rejected=() if skips else ("db_contention: no worker found its row taken by another",),
         weight=weight,
-        strong=weight >= FLOOR_EVENTS,
+        # Leases that ended carry the name only where an owner was seen to be silent.
+        strong=(reclaimed if facts.owners_live is not False else weight) >= FLOOR_EVENTS,
         legs=legs,
         # A worker that wakes up after a reclaim finds its rows taken: no contention.
         explains=("reclaimed", "lease_expired") + ("owner_mismatch",) * (reclaimed >= skips),

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from loomtriage.analysis.apart import named_projections
 from loomtriage.analysis.counters.increases import measure
 from loomtriage.contract import catalogue
-from loomtriage.contract.keys import read_key
 from loomtriage.model import Frame, Window
 
 SURE = 7.0
@@ -41,10 +41,15 @@ NONE = Silence(seconds=0.0, rows=0.0, expected=0.0)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Silences:
-    """What fell silent: the end of the window without spans, and the log files that end early."""
+    """What fell silent.
+
+    Attributes:
+        spans: the end of the window without spans.
+        files: log files that end early, each with the projections that its lines name.
+    """
 
     spans: Silence = NONE
-    files: tuple[str, ...] = ()
+    files: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def silences(frame: Frame, spans: pd.DataFrame, lines: pd.DataFrame, *, span: Window) -> Silences:
@@ -53,14 +58,14 @@ def silences(frame: Frame, spans: pd.DataFrame, lines: pd.DataFrame, *, span: Wi
     Like is compared with like: spans with the work of the projections that they name, and a file,
     which one worker writes, with the work of one worker of those.
     """
-    mute = [
-        str(name)
+    mute = {
+        str(name): named_projections(mine["fields"])
         for name, mine in lines.groupby("file")
         if _of_one_worker(frame, mine, span=span).expected >= SURE
-    ]
+    }
     work = _of_projections(frame, spans["attributes"])
     traces = spans["trace_id"].nunique()
-    return Silences(spans=silence(work, list(spans["start"]), traces, span=span), files=tuple(mute))
+    return Silences(spans=silence(work, list(spans["start"]), traces, span=span), files=mute)
 
 
 def silence(frame: Frame, moments: Sequence[datetime], signs: int, *, span: Window) -> Silence:
@@ -110,8 +115,8 @@ def _of_one_worker(frame: Frame, lines: pd.DataFrame, *, span: Window) -> Silenc
 
 def _of_projections(frame: Frame, named: Iterable[Mapping[str, object]]) -> Frame:
     """The work of the projections that spans or lines name; all of it where they name none."""
-    projections = {read_key("projection", one) for one in named} - {""}
-    return _only(frame, "projection", projections) if projections else frame
+    projections = named_projections(named)
+    return _only(frame, "projection", set(projections)) if projections else frame
 
 
 def _only(frame: Frame, level: str, values: set[str]) -> Frame:
