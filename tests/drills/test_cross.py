@@ -16,6 +16,7 @@ from loomtriage.settings import shipped
 from tests.drills.rehearsal import now
 
 EXAMPLES = shipped("runbooks/examples")
+KINDS = ("rises", "falls", "flat", "appears", "absent")
 
 
 def drill(name):
@@ -28,6 +29,18 @@ def test_performance_meets_its_own_expectations_and_those_of_no_other_cause(name
     result = json.loads((EXAMPLES / name / "drill.json").read_text())
     assert (name in result["fits"]) is has_signature(drill(name))
     assert strangers(drill(name), result["fits"]) == ()
+
+
+@pytest.mark.parametrize("name", list(DRILLS))
+def test_what_was_recorded_as_met_is_what_the_book_asks_today(name):
+    """A recorded figure stands for today's expectations, each of them, and agrees with them."""
+    result = json.loads((EXAMPLES / name / "drill.json").read_text())
+    states = {one["check"]: one["state"] for one in result["expectations"]}
+    asked = [f"drill.{one.name}" for one in drill(name).expect]
+    expected = [check for check in states if check.split(".", 1)[1].split(" ")[0] in KINDS]
+    assert expected == asked
+    is_met = all(states[check] == "OK" for check in asked)
+    assert (name in result["fits"]) is (is_met and has_signature(drill(name)))
 
 
 def test_placebo_meets_nobodys_expectations():

@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from loomtriage.drills.database import owner_session
 from loomtriage.drills.effects import check_effects
 from loomtriage.drills.loopback import ask
 from loomtriage.drills.rows import RowCounts
@@ -16,6 +17,37 @@ from loomtriage.lab.state import INDEX
 from loomtriage.model import State
 from tests.drills.rehearsal import now
 from tests.lab.services import until
+
+_LATE = """UPDATE search_outbox_events SET processed_at = processed_at + interval '1 hour'
+WHERE id = (SELECT a.id FROM search_outbox_events AS a
+    JOIN search_outbox_events AS b USING (entity_type, entity_id)
+    WHERE a.created_at >= %s AND a.status = 'done' AND b.status = 'done'
+        AND a.event_version < b.event_version LIMIT 1)
+RETURNING id"""
+_IN_TIME = """UPDATE search_outbox_events SET processed_at = processed_at - interval '1 hour'
+WHERE id = %s"""
+
+
+_ANY = "(SELECT id FROM chronicle_events WHERE created_at >= %s LIMIT 1)"
+_WRONG = """UPDATE chronicle_entries SET payload = payload || '{"x": 1}' WHERE id = """
+_TWICE = """INSERT INTO chronicle_entries
+    (id, event_type, book_id, occurred_at, created_at, payload)
+SELECT gen_random_uuid(), event_type, book_id, occurred_at, created_at, payload
+FROM chronicle_entries WHERE id = """
+_CHRONICLE = (
+    (
+        f"{_WRONG}{_ANY} RETURNING id",
+        "UPDATE chronicle_entries SET payload = payload - 'x' WHERE id = %(id)s",
+    ),
+    (f"{_TWICE}{_ANY} RETURNING id", "DELETE FROM chronicle_entries WHERE id = %(id)s"),
+)
+"""What makes an entry wrong, or come twice, and what puts that right again."""
+
+
+_UNDONE = """UPDATE chronicle_outbox_events SET status = 'failed' WHERE id IN (
+    SELECT id FROM chronicle_outbox_events WHERE created_at >= %s AND status = 'done' {})
+RETURNING id"""
+_DONE = "UPDATE chronicle_outbox_events SET status = 'done' WHERE id = ANY(%s)"
 
 
 def counts(**by_status: int) -> RowCounts:
@@ -44,7 +76,7 @@ def test_every_accepted_write_is_one_row(accepted, refused, made, after, state):
 
 @pytest.mark.lab
 def test_document_that_differs_from_its_last_event_is_found(lab):
-    """A lost document and a stale one are named; what is put right again is fine."""
+    """A lost document, a stale one and disorder are told; what is put right again is fine."""
     since = now()
     with Load(lab.api_url, per_s=30, ops=("upsert", "delete"), seed=since.microsecond) as load:
         until(lambda: load.accepted >= 20, "20 writes")
@@ -64,3 +96,29 @@ def test_document_that_differs_from_its_last_event_is_found(lab):
         assert newest["_id"] in bad.says
     ask("PUT", url, body=newest["_source"])
     assert check_effects(lab, since=since).state is State.OK
+
+    with owner_session(lab) as session:
+        (late,) = session.execute(_LATE, (since,)).fetchone()
+        found = check_effects(lab, since=since)
+        assert found.state is State.WARN, found
+        assert "1 events were applied out of order" in found.says
+        session.execute(_IN_TIME, (late,))
+    assert check_effects(lab, since=since).state is State.OK
+
+    with owner_session(lab) as session:
+        for wrong, right in _CHRONICLE:
+            (event,) = session.execute(wrong, (since,)).fetchone()
+            bad = check_effects(lab, since=since)
+            assert (bad.state, bad.value) == (State.BAD, 1.0), wrong
+            assert f"chronicle:{event}" in bad.says
+            session.execute(right, {"id": event})
+            assert check_effects(lab, since=since).state is State.OK
+
+    with owner_session(lab) as session:
+        for rows, state in (("ORDER BY id LIMIT 1", State.WARN), ("", State.NO_DATA)):
+            ids = session.execute(_UNDONE.format(rows), (since,)).fetchall()
+            found = check_effects(lab, since=since)
+            assert (found.state, found.n) == (state, good.n - len(ids)), found
+            assert f"0 entities and {len(ids)} chronicle entries were not done" in found.says
+            session.execute(_DONE, ([one for (one,) in ids],))
+    assert check_effects(lab, since=since) == good

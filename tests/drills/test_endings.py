@@ -12,15 +12,19 @@ import pytest
 from loomtriage.drills.aftermath import come_to_rest
 from loomtriage.drills.digest import take_digest
 from loomtriage.drills.drill import Budget
-from loomtriage.drills.expect import Observed
+from loomtriage.drills.expect import Falls, Observed
+from loomtriage.drills.faults.rows import PoisonRows
 from loomtriage.drills.faults.worker import dress
 from loomtriage.drills.journal import journals, open_journal, read
 from loomtriage.drills.record import Step
+from loomtriage.drills.restore import recover
 from loomtriage.drills.setup import Setup
-from loomtriage.errors import Exit
+from loomtriage.errors import Exit, SourceUnavailable
 from loomtriage.model import Finding, State
 from tests.drills.rehearsal import (
     ES_DOWN,
+    LONGER,
+    PLACEBO,
     SHORT,
     home_of,
     in_a_process,
@@ -93,6 +97,20 @@ def test_expectation_that_throws_is_an_error_and_the_lab_is_restored(lab):
     assert left_behind(lab) == []
 
 
+def test_expectation_of_another_drill_that_throws_is_an_error(lab, monkeypatch):
+    """Every drill is held against the whole book: a broken checker anywhere in it is told."""
+
+    def breaks(*_: object) -> State:
+        raise ZeroDivisionError("no checker")
+
+    monkeypatch.setattr(Falls, "_judge", breaks)
+    result = rehearse(lab, PLACEBO)
+    assert result.state is State.ERROR, result
+    assert states(result)["drill.cross"] is State.ERROR
+    assert result.restored
+    assert left_behind(lab) == []
+
+
 def test_triage_that_throws_is_an_error(lab):
     """A triage that breaks gives no answer; the drill is ERROR and restored."""
 
@@ -124,6 +142,15 @@ def test_budget_that_is_too_small_ends_the_drill(lab):
     assert result.state is State.NO_DATA
     assert "whole budget of 3 s" in result.says
     assert result.says == f"Invalid: {result.invalid}."
+    assert left_behind(lab) == []
+
+
+def test_too_many_failed_rows_end_the_drill(lab):
+    """Once more rows have failed for good than the budget allows, the fault is taken back."""
+    drill = replace(ES_DOWN, fault=PoisonRows(every=1), expect=(), budget=Budget(max_failed_rows=1))
+    result = rehearse(lab, drill, times=replace(SHORT, fault_s=20.0))
+    assert result.state is State.NO_DATA, result
+    assert "rows failed for good, more than 1" in result.invalid
     assert left_behind(lab) == []
 
 
@@ -182,4 +209,37 @@ def test_exception_in_a_step_is_told_and_reverted(lab):
     assert "KeyError" in result.says
     contents = read(journals(home_of(lab))[-1])
     assert contents.last(Step.REVERTED) is not None
+    assert left_behind(lab) == []
+
+
+def test_part_that_does_not_answer_is_named_with_what_to_do(lab):
+    """The sentence of an invalid drill ends once, and keeps the hint."""
+
+    def breaks(point):
+        if str(point) == "verified:after":
+            raise SourceUnavailable("The proxy did not answer: ConnectError.", hint="Look at it.")
+
+    result = rehearse(lab, on_point=breaks)
+    assert result.state is State.NO_DATA
+    assert result.says == "Invalid: The proxy did not answer: ConnectError. Look at it."
+
+
+def test_journal_that_cannot_be_closed_is_told(lab):
+    """A drill whose journal stays open is WARN, and says so: the next drill will be refused."""
+    home = home_of(lab)
+    folder, gone = home / "journals", home / "gone"
+
+    def lose(point):
+        if str(point) == "close:before":
+            folder.rename(gone)
+
+    try:
+        result = rehearse(lab, on_point=lose, times=LONGER)
+    finally:
+        gone.rename(folder)
+    assert result.state is State.WARN, result
+    assert "Step close could not be written" in result.says
+    assert result.says == result.notes[-1]
+    assert read(journals(home)[-1]).is_open
+    assert recover(home, say=lambda _line: None).state is State.OK
     assert left_behind(lab) == []

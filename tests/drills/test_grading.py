@@ -16,7 +16,14 @@ from loomtriage.runner.folder import Staging, windows_json
 from tests.make import BASELINE, WINDOW
 
 
-def result(drill: str, answer: str, *, placed: bool = True) -> DrillResult:
+def result(
+    drill: str,
+    answer: str,
+    *,
+    placed: bool = True,
+    doubts: tuple[str, ...] = (),
+    also: tuple[str, ...] = (),
+) -> DrillResult:
     """A drill that proved its fault and was answered."""
     scope = Finding(check="drill.scope", state=State.OK if placed else State.WARN, says="")
     return DrillResult(
@@ -27,7 +34,9 @@ def result(drill: str, answer: str, *, placed: bool = True) -> DrillResult:
         expectations=(scope,),
         witness=("A connection of our own was refused.",),
         restored=True,
-        triage=TriageAnswer(cause=answer, state=State.BAD, scope=Scope(), step={}, headline=answer),
+        triage=TriageAnswer(
+            cause=answer, state=State.BAD, scope=Scope(), headline=answer, doubts=doubts, also=also
+        ),
     )
 
 
@@ -50,18 +59,44 @@ def test_right_wrong_and_unknown_are_told_apart(tmp_path):
                 result("es_429", "es_down", placed=False),
                 result("es_429", "unknown"),
                 result("stuck_in_the_dark", "collector_down"),
-                result("clock_skew", "unknown"),
+                result("clock_skew", "unknown", doubts=("clocks",)),
+                result("clock_skew", "unknown", doubts=("silent_log",)),
                 result("placebo", "none"),
                 result("placebo", "es_slow"),
             )
         ]
     )
-    assert (len(board.rounds), board.right, board.invalid) == (7, 4, 0)
-    assert sum(one.abstained for one in board.rounds) == 1
+    assert (len(board.rounds), board.right, board.invalid) == (8, 4, 0)
+    assert sum(one.abstained for one in board.rounds) == 2
     assert (board.false_alarms, len(board.placebos)) == (1, 2)
     assert board.state is State.BAD
     taken = {row[0]: row[4] for row in board.confusion().rows}
     assert taken["es_429"] == "1 × es_down, 1 × unknown"
+
+
+def test_only_drills_with_a_place_count_as_placed(tmp_path):
+    """A drill whose place is anywhere is found nowhere: it swells no share."""
+    rounds = (
+        result("es_down", "es_down"),
+        result("es_429", "es_429", placed=False),
+        result("collector_down", "collector_down"),
+        result("placebo", "none"),
+    )
+    figures = dict(read_board([sealed(tmp_path, *rounds)]).figures().rows)
+    assert figures["right cause"] == "4 of 4"
+    assert figures["right scope, where the cause is right"] == "1 of 2"
+
+
+def test_one_of_two_faults_is_right_and_not_all(tmp_path):
+    """Where two faults stand, how often both were named is a figure of its own."""
+    rounds = (
+        result("es_429_and_poison", "es_429"),
+        result("stuck_in_the_dark", "collector_down", also=("stuck_reclaim",)),
+        result("es_down", "es_down"),
+    )
+    figures = dict(read_board([sealed(tmp_path, *rounds)]).figures().rows)
+    assert figures["right cause"] == "3 of 3"
+    assert figures["every fault named, where several stood"] == "1 of 2"
 
 
 def test_what_proved_nothing_is_not_graded(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,9 @@ from loomtriage.drills.journal import Journal, journals, kill_at_from_env, read
 from loomtriage.drills.record import Point, Position, Step
 from loomtriage.drills.restore import recover
 from loomtriage.errors import Exit, JournalFailed, UsageError
-from loomtriage.lab.state import write_state
+from loomtriage.lab.lock import claim
+from loomtriage.lab.state import state_file, write_state
+from loomtriage.model import State
 from tests.drills.strangers import hollow_lab, port_that
 
 FULL_DISK = """
@@ -39,6 +42,14 @@ for room in (0, 1, 57, 200):
         assert [record.step for record in read(journal.path).records] == [Step.LOCK, Step.CLOSE]
         assert not read(journal.path).is_open
         print("refused", room)
+"""
+NO_ROOM = """
+import resource, sys
+from pathlib import Path
+from loomtriage.drills.leftovers import sweep_leftovers
+
+resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+print(sweep_leftovers(Path(sys.argv[1])))
 """
 
 
@@ -82,6 +93,17 @@ def test_full_disk_leaves_no_fragment(tmp_path):
     assert ran.stdout.splitlines() == [f"refused {room}" for room in (0, 1, 57, 200)]
 
 
+def test_full_disk_is_no_defect_before_a_drill_begins(tmp_path):
+    """Where nothing can be written there is no temporary folder either, and nothing to sweep."""
+    ran = subprocess.run(
+        [sys.executable, "-c", NO_ROOM, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (ran.returncode, ran.stdout, ran.stderr) == (0, "()\n", "")
+
+
 def test_folder_that_cannot_be_written_to_is_an_error_and_not_a_journal(tmp_path):
     """Where no journal can be made, the step fails before anything is done."""
     (tmp_path / "journals").write_text("in the way")
@@ -105,6 +127,17 @@ def test_open_journal_goes_on_behind_its_last_good_line(tmp_path):
     assert not contents.is_open
 
 
+def test_open_journal_that_cannot_be_cut_takes_no_more_lines(tmp_path):
+    """No line comes behind a fragment; whoever goes on is told so, and can go on without."""
+    journal = Journal(tmp_path, lab_id="a1")
+    journal.write(Step.LOCK)
+    contents = read(journal.path)
+    journal.path.unlink()
+    again = Journal.resume(journal.path, contents)
+    with pytest.raises(JournalFailed, match="could not be cut back"):
+        again.write(Step.CLOSE)
+
+
 @pytest.mark.parametrize(
     "answer", [b'{"faults": [], "lab_id": "b2", "listening": true}', b"hello", None]
 )
@@ -120,6 +153,42 @@ def test_journal_of_a_dead_lab_is_closed_whoever_has_its_port_now(tmp_path, answ
     assert report.exit_code is Exit.OK, report
     assert "its lab is gone" in report.findings[0].says
     assert not read(journal.path).is_open
+
+
+@pytest.mark.parametrize("text", ["", '{"lab_id": "a1"}'])
+def test_lab_whose_state_cannot_be_read_is_not_gone(tmp_path, text):
+    """An empty state, or that of another version, says nothing: the journal stays open."""
+    lab = hollow_lab(tmp_path / "labs" / "t", proxy_admin=1)
+    lab.root.mkdir(parents=True)
+    state_file(lab.root).write_text(text)
+    journal = Journal(tmp_path, lab_id=lab.lab_id)
+    journal.write(Step.LOCK, lab_root=str(lab.root), owns_lab=False)
+    report = recover(tmp_path, say=lambda _line: None)
+    assert report.exit_code is Exit.ERROR, report
+    assert "is not the state of a lab" in report.findings[0].says
+    assert read(journal.path).is_open
+    write_state(lab)  # the control: this one is gone
+    assert recover(tmp_path, say=lambda _line: None).exit_code is Exit.OK
+    assert not read(journal.path).is_open
+
+
+def test_damaged_journal_stays_while_a_labs_state_cannot_be_read(tmp_path):
+    """Nobody knows whether a fault stands in a lab that runs and cannot be read."""
+    root = tmp_path / "labs" / "t"
+    root.mkdir(parents=True)
+    state_file(root).write_text("")
+    journal = tmp_path / "journals" / "damaged.jsonl"
+    journal.parent.mkdir()
+    journal.write_bytes(b"\0\n")
+    held = claim(root)
+    try:
+        report = recover(tmp_path, say=lambda _line: None)
+        assert report.exit_code is Exit.ERROR, report
+        assert journal.exists()
+    finally:
+        os.close(held)
+    assert recover(tmp_path, say=lambda _line: None).state is State.WARN  # no lab runs any more
+    assert not journal.exists()
 
 
 def test_kill_seam_is_off_unless_asked_for(monkeypatch):

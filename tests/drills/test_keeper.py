@@ -1,9 +1,11 @@
-"""The keeper of a fault that has no lease of its own."""
+"""The keeper of a fault: what happens when its runner is gone."""
 
 from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from dataclasses import dataclass, fields, replace
@@ -12,8 +14,10 @@ from pathlib import Path
 import pytest
 
 from loomtriage.drills import watch
+from loomtriage.drills.database import owner_session
 from loomtriage.drills.fault import Undo
 from loomtriage.drills.faults import standing
+from loomtriage.drills.faults.rows import PoisonRows
 from loomtriage.drills.faults.setting import IndexSetting, SettingFault, read_setting
 from loomtriage.drills.keeper import Keeper, keep
 from loomtriage.drills.restore import recover
@@ -31,7 +35,22 @@ from tests.drills.rehearsal import (
 )
 
 BLOCK = replace(ES_DOWN, fault=IndexSetting(), expect=())
+POISON = replace(ES_DOWN, fault=PoisonRows(), expect=())
 NAME = "index.blocks.write"
+RUNNER = """
+import sys
+from pathlib import Path
+from loomtriage.drills.faults.setting import IndexSetting
+from loomtriage.drills.keeper import Keeper
+from loomtriage.lab.state import read_state
+
+fault = IndexSetting().bind(read_state(Path(sys.argv[1])), fault_id="f2")
+keeper = Keeper()
+keeper.guard(fault.lab, fault.planned, lease_s=3600.0)
+fault.apply()
+print("applied", flush=True)
+sys.stdin.read()
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,11 +88,28 @@ def keepers() -> list[str]:
 
 
 @pytest.mark.lab
-def test_fault_without_a_lease_heals_when_its_runner_is_killed(lab):
-    """After kill -9 the keeper lifts a write block, without any further command."""
-    assert in_a_process(lab.root, {"observe:before": signal.SIGKILL}, BLOCK) == -signal.SIGKILL
+def test_dead_runner_is_noticed_long_before_silence_counts(lab):
+    """It is the end of the runner that its keeper hears, not the lack of beats."""
+    process = subprocess.Popen(
+        (sys.executable, "-c", RUNNER, str(lab.root)), stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert process.stdout.readline() == b"applied\n"
+    assert standing(lab) == (NAME,)
+    process.kill()
+    wait_healed(lab)
+    process.communicate()
+
+
+@pytest.mark.lab
+@pytest.mark.parametrize("drill", [BLOCK, POISON], ids=["write block", "spoilt rows"])
+def test_fault_heals_when_its_runner_is_killed(lab, drill):
+    """After kill -9 the keeper takes all of a fault back, without any further command."""
+    assert in_a_process(lab.root, {"observe:before": signal.SIGKILL}, drill) == -signal.SIGKILL
     wait_healed(lab)
     assert read_setting(lab, NAME) == ""
+    with owner_session(lab) as session:
+        found = session.execute("SELECT count(*) FROM search_index WHERE rank_score = 'NaN'")
+        assert found.fetchone() == (0,)
     assert recover(home_of(lab), say=lambda _line: None).state is State.OK
     assert left_behind(lab) == []
 

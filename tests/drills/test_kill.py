@@ -125,17 +125,15 @@ def test_damaged_journal_heals_everything_before_it_is_set_aside(lab):
     assert left_behind(lab) == []
 
 
-def test_fault_heals_by_itself_when_its_runner_is_gone(lab):
-    """Without any further command the proxy heals when the lease ends."""
+def test_lease_ends_by_itself(lab):
+    """Without a runner, a keeper or any further command the proxy heals when the lease ends."""
     assert HttpRefuse().lease_s <= 10
-    drill = replace(ES_DOWN, fault=HttpRefuse(lease_s=8.0))
-    in_a_process(lab.root, {"observe:before": signal.SIGKILL}, drill)
+    HttpRefuse(lease_s=2.0).bind(lab, fault_id="leased").apply()
     assert not proxy_state(lab).listening
     end = time.monotonic() + 40
     while proxy_state(lab).faults or not proxy_state(lab).listening:
         assert time.monotonic() < end, "the fault outlived its lease"
         time.sleep(0.2)
-    recover(home_of(lab), say=lambda _line: None)
     assert left_behind(lab) == []
 
 

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 from dataclasses import replace
 
 import pytest
 
+from loomtriage.drills.faults import standing
 from loomtriage.drills.faults.http import HttpRefuse, connect_error
+from loomtriage.drills.faults.rows import PoisonRows
 from loomtriage.drills.faults.setting import IndexSetting
 from loomtriage.drills.journal import journals, open_journal, read
+from loomtriage.drills.lock import drill_lock
 from loomtriage.drills.record import Step
 from loomtriage.drills.restore import recover
 from loomtriage.drills.steady import unsteady
@@ -29,6 +34,15 @@ from tests.drills.rehearsal import (
 from tests.lab.services import until
 
 pytestmark = pytest.mark.lab
+
+FULL_DISK = """
+import resource, sys
+from pathlib import Path
+from loomtriage.drills.restore import recover
+
+resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+print(recover(Path(sys.argv[1]), say=lambda _line: None))
+"""
 
 
 def pid_of(lab: LabState, name: str) -> int:
@@ -81,6 +95,58 @@ def test_worker_that_died_under_its_drill_is_left_to_recover(lab):
         rehearse(lab)
     report = recover(home_of(lab), say=lambda _line: None)
     assert report.state is State.OK, report
+    assert left_behind(lab) == []
+
+
+def _poison(lab):
+    PoisonRows(lease_s=0.1).bind(lab, fault_id="old").apply()
+
+
+def _stop(lab):
+    os.kill(pid_of(lab, "worker"), signal.SIGSTOP)
+
+
+def _kill(lab):
+    os.kill(pid_of(lab, "worker"), signal.SIGKILL)
+
+
+@pytest.mark.parametrize("leave", [_poison, _stop, _kill])
+def test_recover_takes_back_what_no_journal_speaks_of(lab, leave):
+    """A rule past its lease, or a worker that is stopped or dead, keeps drills out until then."""
+    leave(lab)
+    until(lambda: left_behind(lab), "the fault")
+    with pytest.raises(Refused, match="stand in the lab already") as refused:
+        rehearse(lab, times=BRISK)
+    assert "loomtriage recover" in refused.value.hint
+    with drill_lock(home_of(lab), lab.lab_id):
+        report = recover(home_of(lab), say=lambda _line: None)
+        assert (report.findings, report.exit_code) == ((), Exit.OK)
+        assert f"Left alone: Lab {lab.root.name}: The drill lock" in str(report)
+    report = recover(home_of(lab), say=lambda _line: None)
+    assert report.state is State.OK, report
+    assert "no journal is open, yet this stood" in report.findings[0].says
+    assert left_behind(lab) == []
+    assert recover(home_of(lab), say=lambda _line: None).findings == ()
+
+
+def test_fault_is_taken_back_with_a_full_disk(lab):
+    """Without room for one byte the lab is healed; the journal is closed once there is some."""
+    home = home_of(lab)
+    fault = IndexSetting().bind(lab, fault_id="full")
+    journal = open_journal(home, lab_id=lab.lab_id)
+    journal.write(Step.LOCK, lab_root=str(lab.root), owns_lab=False)
+    journal.write(Step.INTENT, undo=fault.planned.as_json())
+    fault.apply()
+    with journal.path.open("ab") as file:
+        file.write(b'{"at":"2026')  # as when the runner died of that disk
+    ran = subprocess.run(
+        [sys.executable, "-c", FULL_DISK, str(home)], capture_output=True, text=True, check=False
+    )
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert "Step close could not be written" in ran.stdout
+    assert standing(lab) == ()
+    assert read(journal.path).is_open
+    assert recover(home, say=lambda _line: None).state is State.OK
     assert left_behind(lab) == []
 
 

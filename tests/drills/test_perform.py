@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from loomtriage.drills import setup
 from loomtriage.drills.drill import LoadPlan
 from loomtriage.drills.fault import Inject
 from loomtriage.drills.faults.http import HttpAnswer
@@ -104,6 +105,15 @@ def test_no_load_ends_before_its_drill(lab, monkeypatch):
     monkeypatch.setitem(Load.__init__.__kwdefaults__, "max_s", 0.2)
     result = rehearse(lab, replace(PLACEBO, fault=MoreLoad(per_s=10)))
     assert result.state is State.OK, result
+    assert left_behind(lab) == []
+
+
+def test_load_that_ended_by_itself_proves_nothing(lab, monkeypatch):
+    """Without work up to the end the drill is NO_DATA, whatever the triage answered."""
+    monkeypatch.setattr(setup, "MAX_S", 3.5 - PLACEBO.budget.max_s)
+    result = rehearse(lab, PLACEBO, times=LONGER)
+    assert result.state is State.NO_DATA, result
+    assert result.invalid == "the load ended before the drill did"
     assert left_behind(lab) == []
 
 

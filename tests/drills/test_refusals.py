@@ -5,15 +5,21 @@ from __future__ import annotations
 import os
 import signal
 import uuid
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 import httpx
 import psycopg
 import pytest
 
+from loomtriage.drills.book import DRILLS
 from loomtriage.drills.faults.http import HttpRefuse
-from loomtriage.drills.guards import refuse_foreign_writes, refuse_marks, refuse_open_journal
+from loomtriage.drills.guards import (
+    refuse_foreign_writes,
+    refuse_marks,
+    refuse_nothing_to_do,
+    refuse_open_journal,
+)
 from loomtriage.drills.journal import open_journal
 from loomtriage.drills.lock import drill_lock
 from loomtriage.drills.loopback import refuse_strangers
@@ -23,6 +29,7 @@ from loomtriage.drills.rows import Marks, RowCounts, count_rows
 from loomtriage.errors import Exit, Refused
 from loomtriage.lab import status
 from tests.drills.rehearsal import ES_DOWN, SHORT, home_of, left_behind, rehearse
+from tests.drills.strangers import hollow_lab
 
 HASTY = replace(SHORT, steady_s=1.0)
 
@@ -192,6 +199,17 @@ def test_drill_with_nothing_to_act_on_is_refused(lab):
     ):
         rehearse(lab, drill)
     assert left_behind(lab) == []
+
+
+def test_dead_lab_is_refused_alike_by_every_drill(tmp_path):
+    """Whatever a drill acts on, a lab that does not run is exit code 5, never missing data."""
+    names = ("api", "proxy_admin", "elastic", "elastic_direct", "postgres", "worker_http", "worker")
+    lab = hollow_lab(tmp_path / "labs" / "t", **dict.fromkeys(names, 1))
+    for drill in DRILLS.all(noun="drill").values():
+        with pytest.raises(Refused, match="The lab does not run"):
+            rehearse(lab, drill, times=HASTY)
+        with suppress(Refused):
+            refuse_nothing_to_do(drill, lab)
 
 
 @pytest.mark.lab

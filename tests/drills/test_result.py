@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from loomtriage.analysis.joins import Coverage
 from loomtriage.drills.book import DRILLS
 from loomtriage.drills.result import (
     DrillResult,
@@ -16,6 +17,7 @@ from loomtriage.drills.result import (
     is_proven,
     write_result,
 )
+from loomtriage.drills.summary import summary_table
 from loomtriage.errors import Exit
 from loomtriage.model import Finding, Scope, State
 from tests.drills.rehearsal import ES_DOWN
@@ -85,17 +87,9 @@ def test_what_a_drill_proved_is_a_fact_of_its_own(told, expected):
     assert is_proven(replace(fine, **told).as_json()) is expected
 
 
-@pytest.mark.parametrize(
-    ("told", "expected"),
-    [
-        ({"says": "Witnessed.", "witness": ["Refused."]}, True),
-        ({"says": "Invalid: no work was done.", "witness": ["Refused."]}, False),
-        ({"says": "The lab did not come to rest.", "witness": []}, False),
-    ],
-)
-def test_older_results_tell_it_by_witness_and_sentence(told, expected):
-    """A recorded run from before has no such fact, and is read all the same."""
-    assert is_proven(told) is expected
+def test_a_file_that_does_not_say_whether_it_proved_something_proves_nothing():
+    """Neither its witness nor its sentence stands for what is not there."""
+    assert not is_proven({"says": "Witnessed.", "witness": ["Refused."]})
 
 
 @pytest.mark.parametrize(
@@ -140,11 +134,71 @@ def test_scope_under_a_wrong_cause_does_not_count():
 
 
 def test_other_cause_that_a_drill_accepts_is_right():
-    """Where two things happen at once, either may be named first."""
+    """Where two things happen at once, either may be named first, and both must be named."""
     both = DRILLS.get("es_429_and_poison", noun="drill")
-    for cause in (both.cause, *both.accept):
-        answer = TriageAnswer(cause=cause, state=State.BAD, scope=both.scope)
+    for first, second in (both.faults, both.faults[::-1]):
+        answer = TriageAnswer(cause=first, state=State.BAD, scope=both.scope, also=(second,))
         assert grade(answer, both)[0].state is State.OK
+        alone = grade(replace(answer, also=()), both)[0]
+        assert alone.state is State.WARN
+        assert f"{second} stood as well" in alone.says
+
+
+@pytest.mark.parametrize("name", ["clock_skew", "log_full", "slow_es"])
+def test_a_cause_that_no_rule_knows_must_still_be_observed(name):
+    """To know nothing because nothing was seen is no data; to say what is odd is right."""
+    drill = DRILLS.get(name, noun="drill")
+    blind = TriageAnswer(
+        cause="unknown",
+        state=State.NO_DATA,
+        missing=("metrics", "traces", "logs"),
+        scope=Scope(projection="chronicle_events_to_entries"),
+    )
+    assert [found.state for found in grade(blind, drill)] == [State.NO_DATA]
+    seen = replace(blind, doubts=(drill.doubt,), scope=drill.scope)
+    assert [found.state for found in grade(seen, drill)] == [State.OK, State.OK]
+    elsewhere = replace(seen, scope=blind.scope)
+    assert [found.state for found in grade(elsewhere, drill)] == [State.OK, State.WARN]
+
+
+def test_every_drill_without_a_cause_says_what_must_be_observed():
+    """None of the book can be passed by seeing nothing."""
+    for drill in DRILLS.all(noun="drill").values():
+        assert (drill.doubt is not None) is (drill.cause == "unknown")
+
+
+def test_a_drill_without_a_place_judges_none():
+    """No scope is wanted, so none is called right."""
+    drill = DRILLS.get("collector_down", noun="drill")
+    answer = TriageAnswer(cause=drill.cause, state=State.BAD, scope=ES_DOWN.scope)
+    assert [found.check for found in grade(answer, drill)] == ["drill.triage"]
+
+
+@pytest.mark.parametrize(
+    ("resolved", "state"), [(10, State.OK), (9, State.OK), (8, State.BAD), (0, State.BAD)]
+)
+def test_signals_of_failing_events_must_resolve_in_each_other(resolved, state):
+    """Each edge is judged by itself, and what did not resolve is named."""
+    lost = tuple(f"row-{n}" for n in range(resolved, 10))
+    edge = Coverage(edge="log→row", resolved=resolved, n=10, unresolved=lost)
+    idle = Coverage(edge="trace→log", resolved=0, n=0)
+    answer = TriageAnswer(
+        cause="es_down", state=State.BAD, scope=ES_DOWN.scope, coverage=(edge, idle)
+    )
+    joins = [one for one in grade(answer, ES_DOWN) if one.check.startswith("drill.joins")]
+    assert [(one.check, one.state) for one in joins] == [("drill.joins.log→row", state)]
+    assert all(name in joins[0].says for name in lost[:5])
+
+
+@pytest.mark.parametrize(
+    ("resolved", "n", "state"),
+    [(1, 2, State.OK), (3, 4, State.OK), (2, 4, State.BAD), (0, 1, State.BAD)],
+)
+def test_one_of_a_few_may_lie_across_the_edge(resolved, n, state):
+    """A verdict is none of timing; but where nothing resolves, nothing does."""
+    edge = Coverage(edge="log→row", resolved=resolved, n=n)
+    answer = TriageAnswer(cause="es_down", state=State.BAD, scope=ES_DOWN.scope, coverage=(edge,))
+    assert grade(answer, ES_DOWN)[-1].state is state
 
 
 @pytest.mark.parametrize(
@@ -175,3 +229,13 @@ def test_result_is_written_whole_and_private(tmp_path):
     assert file.name == "drill.json"
     assert file.stat().st_mode & 0o777 == 0o600
     assert json.loads(file.read_text()) == result.as_json()
+
+
+def test_seeds_are_in_the_order_of_numbers():
+    """Seed 10 comes after seed 9."""
+    drills = [
+        DrillResult(id="placebo", title="x", state=State.OK, says="x", seed=seed).as_json()
+        for seed in (10, 9)
+    ]
+    told = [row[0] for row in summary_table(drills, asked=2).rows]
+    assert told == ["placebo seed 9", "placebo seed 10"]

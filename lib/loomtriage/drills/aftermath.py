@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from loomtriage.drills.digest import LabDigest, take_digest
+from loomtriage.drills.faults import standing
 from loomtriage.drills.faults.http import proxy_state
 from loomtriage.drills.meter import Reading, read_meters
 from loomtriage.drills.replay import replay_failed
@@ -21,6 +22,8 @@ from loomtriage.lab.state import LabState, is_alive
 from loomtriage.model import Finding, State
 
 WORKERS = ("worker", "worker-2", "chronicle")
+UNASKED = "could not be asked"
+"""How `still_standing` begins where nobody can say what stands."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +80,7 @@ def _drain(setup: Setup, pause: Pause) -> None:
 
 
 def lost(lab: LabState) -> str:
-    """Which part of the lab died, so that nobody can say anything of the rest."""
+    """Which part of the lab died, so that nobody can say anything of the rest; without a dot."""
     if not is_alive(lab):
         return "the lab's supervisor died"
     # Workers are what drills act on; their end is a difference, not a loss of the lab.
@@ -87,8 +90,18 @@ def lost(lab: LabState) -> str:
     try:
         proxy_state(lab)
     except TriageError as error:
-        return error.message
+        return str(error).removesuffix(".")
     return ""
+
+
+def still_standing(lab: LabState) -> str:
+    """What `recover` must still take back, empty when nothing stands."""
+    try:
+        return ", ".join(standing(lab))
+    except TriageError as error:
+        return f"{UNASKED}: {error.message[:300].removesuffix('.')}"
+    except Exception as error:  # noqa: BLE001  (what cannot be seen may stand)
+        return f"{UNASKED}: {type(error).__name__}: {str(error)[:300]}"
 
 
 def compare(setup: Setup, start: LabDigest | None, rest: Rest) -> Finding:

@@ -11,13 +11,25 @@ from collections.abc import Iterable, Mapping
 from loomtriage.drills.book import DRILLS
 from loomtriage.drills.drill import Drill
 from loomtriage.drills.expect import Appears, Falls, Observed, Rises
-from loomtriage.model import State
+from loomtriage.model import Finding, State
 from loomtriage.report.tables import Table
+from loomtriage.stages.result import check_safely
 
 
 def has_signature(drill: Drill) -> bool:
     """Whether a drill moves a metric: one that only expects calm looks like any healthy minute."""
     return any(isinstance(one, Appears | Rises | Falls) for one in drill.expect)
+
+
+def judge(drill: Drill, observed: Observed) -> tuple[Finding, ...]:
+    """What a drill's expectations say of a performance; one that throws is ERROR."""
+    found: list[Finding] = []
+    for expectation in drill.expect:
+        found += check_safely(
+            f"drill.{expectation.name}",
+            lambda: (expectation.check(observed),),  # noqa: B023  (it is called at once)
+        )
+    return tuple(found)
 
 
 def fits(observed: Observed) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, is_dataclass, replace
 
 from loomtriage.contract.causes import BY_ID
+from loomtriage.contract.doubts import Doubt
 from loomtriage.drills.expect import Expectation
 from loomtriage.drills.fault import FaultPlan, Varied
 from loomtriage.errors import UsageError
@@ -52,6 +53,8 @@ class Drill:
         look_alikes: drill id -> what tells it apart.
         cause: the answer that the triage must give, an id of `contract.causes`.
         accept: other causes that are right as well, because the same signals show both.
+        doubt: what the triage must have observed where the cause is unknown: to know nothing for
+            want of data is no answer.
         variants: faults that a seed may draw instead of `fault`; the signals are alike.
         services: services that run with other variables for the length of the drill, or that
             run at all because of it.
@@ -64,7 +67,8 @@ class Drill:
         residue: row statuses that may hold more rows afterwards than before.
 
     Raises:
-        UsageError: cause or look-alike is none that the contract knows.
+        UsageError: cause or look-alike is none that the contract knows, or a doubt is named
+            beside a cause, or none beside `unknown`.
     """
 
     id: str
@@ -75,6 +79,7 @@ class Drill:
     look_alikes: Mapping[str, str]
     cause: str
     accept: tuple[str, ...] = ()
+    doubt: Doubt | None = None
     close_out: str
     scope: Scope = field(default_factory=Scope)
     variants: tuple[FaultPlan, ...] = ()
@@ -92,6 +97,16 @@ class Drill:
                     f"Drill {self.id} names {name!r}, which is no cause of the contract.",
                     hint=f"Choose one of {', '.join(BY_ID)}.",
                 )
+        if (self.cause == "unknown") is not (self.doubt is not None):
+            raise UsageError(
+                f"Drill {self.id} has the cause {self.cause!r} and the doubt {self.doubt!r}.",
+                hint="Where no rule knows the cause, and only there, a doubt must be observed.",
+            )
+
+    @property
+    def faults(self) -> tuple[str, ...]:
+        """The causes that stand at once: one, unless the fault has several parts."""
+        return (self.cause, *self.accept) if getattr(self.fault, "parts", ()) else (self.cause,)
 
     def drawn(self, seed: int) -> Drill:
         """The same drill with the variant, load, onset and numbers that a seed draws."""

@@ -211,12 +211,6 @@ class Checked:
         """Prolong the lease; True for a fault that has none."""
         return self.fault.renew() if isinstance(self.fault, Leased) else True
 
-    @property
-    def is_leased(self) -> bool:
-        """Whether the fault, and each part of it, heals by itself when nobody renews it."""
-        parts = getattr(self.fault, "parts", (self.fault,))
-        return all(isinstance(part, Leased) for part in parts)
-
     def rows_made(self) -> Mapping[str, int]:
         """Rows by projection that the fault put into the outboxes."""
         return rows_made(self.fault)

@@ -11,10 +11,10 @@ from pathlib import Path
 from loomtriage.contract.causes import CAUSES
 from loomtriage.drills.book import DRILLS
 from loomtriage.drills.cross import cross_table
-from loomtriage.drills.result import RESULT_FILE, is_proven
+from loomtriage.drills.result import RESULT_FILE, is_observed, is_proven
 from loomtriage.drills.spread import Counted, counted, spread_table
 from loomtriage.errors import BundleDamaged
-from loomtriage.model import State
+from loomtriage.model import Scope, State
 from loomtriage.report.tables import Table
 from loomtriage.sources.manifest import NAME, read_manifest
 
@@ -31,9 +31,11 @@ class Round:
         accepted: the causes that are right, the drill's own first.
         answer: the cause that the triage gave, empty when it was never asked.
         is_valid: whether the drill proved its fault; others are counted, and not graded.
-        is_placed: whether the triage's scope agrees with the drill's.
+        is_placed: whether the triage's scope agrees with the drill's, None where that has none.
         counted: its key counts.
         fits: drills whose expectations were met, see `cross`.
+        is_observed: whether the triage saw what the drill demands beside an unknown cause.
+        names_all: whether it named every fault, None where no more than one stood.
     """
 
     drill: str
@@ -41,18 +43,20 @@ class Round:
     accepted: tuple[str, ...]
     answer: str
     is_valid: bool
-    is_placed: bool
+    is_placed: bool | None
     counted: Counted
     fits: tuple[str, ...] = ()
+    is_observed: bool = True
+    names_all: bool | None = None
 
     @property
     def is_right(self) -> bool:
-        """Whether a right cause was named; `unknown` is right where no rule may know."""
-        return self.answer in self.accepted
+        """Whether a right cause was named; `unknown` where no rule may know, and for a reason."""
+        return self.answer in self.accepted and self.is_observed
 
     @property
     def abstained(self) -> bool:
-        """Whether the answer was `unknown` although there was one."""
+        """Whether the answer was `unknown` although there was one, or for want of data."""
         return self.answer == UNKNOWN and not self.is_right
 
 
@@ -100,10 +104,13 @@ class Board:
     def figures(self) -> Table:
         """The numbers that stand for the triage, each with its sample size."""
         total = len(self.rounds)
-        placed = sum(one.is_placed for one in self.rounds if one.is_right)
+        scoped = [one.is_placed for one in self.rounds if one.is_right]
+        judged = [placed for placed in scoped if placed is not None]
+        several = [one.names_all for one in self.rounds if one.names_all is not None]
         rows = [
             ("right cause", f"{self.right} of {total}"),
-            ("right scope, where the cause is right", f"{placed} of {self.right}"),
+            ("right scope, where the cause is right", f"{sum(judged)} of {len(judged)}"),
+            ("every fault named, where several stood", f"{sum(several)} of {len(several)}"),
             ("abstained", f"{sum(one.abstained for one in self.rounds)} of {total}"),
             ("placebo called a fault", f"{self.false_alarms} of {len(self.placebos)}"),
             ("by chance, any cause alike", f"{total / len(CAUSES):.1f} of {total}"),
@@ -111,7 +118,7 @@ class Board:
         ]
         if total:
             cause, count = self.commonest
-            rows.insert(5, (f"always answering {cause}", f"{count} of {total}"))
+            rows.insert(6, (f"always answering {cause}", f"{count} of {total}"))
         return Table(
             id="figures", title="Graded blind", columns=("measure", "rounds"), rows=tuple(rows)
         )
@@ -187,7 +194,8 @@ def _round(file: Path) -> Round:
     try:
         result = json.loads(file.read_bytes())
         drill = DRILLS.get(str(result["id"]), noun="drill")
-        answer = str((result["triage"] or {}).get("cause", ""))
+        told = result["triage"] or {}
+        answer = str(told.get("cause", ""))
         grades = {str(one["check"]): str(one["state"]) for one in result["expectations"]}
         broken = result["interrupted"] or result["state"] == State.ERROR
         return Round(
@@ -196,9 +204,13 @@ def _round(file: Path) -> Round:
             accepted=(drill.cause, *drill.accept),
             answer=answer,
             is_valid=bool(answer) and not broken and is_proven(result),
-            is_placed=grades.get("drill.scope") == State.OK,
+            is_placed=grades.get("drill.scope") == State.OK if drill.scope != Scope() else None,
             counted=counted(result),
             fits=tuple(str(name) for name in result.get("fits", ())),
+            is_observed=is_observed(drill, told.get("doubts", ())),
+            names_all={*drill.faults} <= {answer, *told.get("also", ())}
+            if len(drill.faults) > 1
+            else None,
         )
     except (KeyError, TypeError, ValueError, AttributeError):
         raise BundleDamaged(

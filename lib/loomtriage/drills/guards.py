@@ -10,22 +10,30 @@ from loomtriage.drills.faults.http import proxy_state
 from loomtriage.drills.journal import journals, read
 from loomtriage.drills.loopback import refuse_strangers
 from loomtriage.drills.rows import Marks, RowCounts, read_marks
-from loomtriage.errors import Refused, TriageError
+from loomtriage.errors import Refused, SourceUnavailable, TriageError
+from loomtriage.lab.state import is_alive
 
 if TYPE_CHECKING:
     from loomtriage.lab.state import LabState
 
 ENV = "sandbox"
+_START = "Take it down (`loomtriage lab down`) and start it again (`loomtriage lab up --load 0`)."
+
+
+class NothingToActOn(Refused):
+    """The lab lacks what one drill needs; others may find it there."""
 
 
 def refuse_wrong_target(lab: LabState) -> None:
-    """Refuse unless loopback, sentinel, marker and proxy all say that this is that very lab.
+    """Refuse unless the lab runs and loopback, sentinel, marker and proxy say that it is this one.
 
     Raises:
         Refused: one of them says otherwise, or cannot be asked.
     """
     urls = (lab.api_url, lab.proxy_url, lab.elastic_url, lab.elastic_direct_url, lab.dsn)
     refuse_strangers(urls)
+    if not is_alive(lab):
+        raise Refused("The lab does not run: its supervisor is gone.", hint=_START)
     try:
         refuse_marks(read_marks(lab), lab_id=lab.lab_id)
         proxy_state(lab)
@@ -47,7 +55,7 @@ def refuse_marks(marks: Marks, *, lab_id: str) -> None:
         found = f"env {marks.env!r} of {marks.project!r}" if marks.env else "no sentinel"
         raise Refused(
             f"The database's environment sentinel says {found}, not {ENV!r} of 'wordloom'.",
-            hint="Drills run in the lab only; start one with `loomtriage lab up`.",
+            hint="Drills run in the lab only; start one with `loomtriage lab up --load 0`.",
         )
     if marks.lab_id != lab_id:
         found = "the marker of another lab" if marks.lab_id else "no lab marker"
@@ -82,13 +90,19 @@ def refuse_nothing_to_do(drill: Drill, lab: LabState) -> None:
     """Refuse a drill whose fault has nothing to act on in this lab.
 
     Raises:
-        Refused: so it is.
+        Refused: so it is, or the lab does not say.
     """
-    lacking = drill.fault.lacks(lab)
-    if lacking:
+    try:
+        lacking = drill.fault.lacks(lab)
+    except SourceUnavailable as error:
         raise Refused(
+            f"Whether drill {drill.id} has something to act on cannot be told: {error.message}",
+            hint=error.hint,
+        ) from error
+    if lacking:
+        raise NothingToActOn(
             f"Drill {drill.id} has nothing to act on: the lab lacks {lacking}.",
-            hint="Start a lab of this version with `loomtriage lab up`.",
+            hint="Start a lab of this version with `loomtriage lab up --load 0`.",
         )
 
 

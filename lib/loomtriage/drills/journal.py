@@ -53,14 +53,20 @@ class Journal:
 
     @classmethod
     def resume(cls, path: Path, contents: Contents) -> Journal:
-        """Go on with an open journal that has at least one good line; an unfinished line is cut."""
+        """Go on with an open journal that has at least one good line; an unfinished line is cut.
+
+        Where it cannot be cut, every later line is refused, so that none comes behind a fragment.
+        """
         last = contents.records[-1]
         journal = cls(path.parent.parent, lab_id=last.lab_id)
         journal.path, journal._last = path, last
         journal._good_bytes = contents.good_bytes
-        with path.open("r+b") as file:
-            file.truncate(contents.good_bytes)
-            os.fsync(file.fileno())
+        try:
+            with path.open("r+b") as file:
+                file.truncate(contents.good_bytes)
+                os.fsync(file.fileno())
+        except OSError:
+            journal._broken = True
         return journal
 
     def point(self, step: Step, position: Position) -> None:

@@ -1,4 +1,4 @@
-"""Keeper: who takes a fault without a lease back when its runner is gone?
+"""Keeper: who takes a fault back when its runner is gone?
 
 A small process that outlives the runner. It is told the undo before the fault is applied and
 hears a beat while the runner lives; when the beats end, it reverts as `recover` would.

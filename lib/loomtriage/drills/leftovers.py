@@ -15,10 +15,12 @@ ROOM, ROOM_OLD_S = "loomtriage-k-*", 24 * 3600.0
 
 def sweep_leftovers(out: Path) -> tuple[str, ...]:
     """Take away what dead runs left in `out` and in the system's temporary folder; their names."""
-    return (
-        *sweep(out, STAGING, old_s=STAGING_OLD_S),
-        *sweep(Path(tempfile.gettempdir()), ROOM, old_s=ROOM_OLD_S),
-    )
+    found = sweep(out, STAGING, old_s=STAGING_OLD_S)
+    try:
+        rooms = Path(tempfile.gettempdir())
+    except FileNotFoundError:  # none can be written to, as on a full disk; the drill says that
+        return found
+    return (*found, *sweep(rooms, ROOM, old_s=ROOM_OLD_S))
 
 
 def sweep(

@@ -10,7 +10,7 @@ import fcntl
 import json
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -39,11 +39,17 @@ def drill_lock(home: Path, lab_id: str) -> Iterator[None]:
     """Hold the lab's drill lock.
 
     Raises:
-        Refused: somebody else holds it; the message names the holder.
+        Refused: somebody else holds it, whom the message names, or it cannot be opened.
     """
     path = _path(home, lab_id)
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise Refused(
+            f"The drill lock of this lab cannot be opened: {error.strerror}.",
+            hint="Make room on that disk, and look whose the folder `locks` is.",
+        ) from error
     try:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -52,12 +58,11 @@ def drill_lock(home: Path, lab_id: str) -> Iterator[None]:
                 f"The drill lock of this lab is held by {_name(_read(file))}.",
                 hint="One drill at a time: wait until it ends.",
             ) from None
-        os.ftruncate(file, 0)
-        os.pwrite(file, _text(os.getpid()), 0)
+        _sign(file, _text(os.getpid()))
         try:
             yield
         finally:
-            os.ftruncate(file, 0)
+            _sign(file, b"")
     finally:
         os.close(file)
 
@@ -76,6 +81,13 @@ def holder(home: Path, lab_id: str) -> Holder | None:
         return None
     finally:
         os.close(file)
+
+
+def _sign(file: int, text: bytes) -> None:
+    # The lock holds without its holder's name, and taking a fault back needs no room on the disk.
+    with suppress(OSError):
+        os.ftruncate(file, 0)
+        os.pwrite(file, text, 0)
 
 
 def _path(home: Path, lab_id: str) -> Path:

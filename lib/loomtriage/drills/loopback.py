@@ -28,7 +28,7 @@ def refuse_strangers(urls: Iterable[str]) -> None:
         if host not in LOCAL:
             raise Refused(
                 f"A drill may not touch host {host or 'without a name'!r}.",
-                hint="Drills run in the lab on 127.0.0.1 only; start one with `loomtriage lab up`.",
+                hint="Drills run in the lab on 127.0.0.1 only: `loomtriage lab up --load 0`.",
             )
 
 

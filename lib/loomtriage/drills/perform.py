@@ -17,17 +17,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from loomtriage.drills.aftermath import lost
+from loomtriage.drills.aftermath import lost, still_standing
 from loomtriage.drills.alerts import hear_alerts
 from loomtriage.drills.clock import ClockMark
 from loomtriage.drills.digest import LabDigest
 from loomtriage.drills.drill import Drill
 from loomtriage.drills.fault import Inject
-from loomtriage.drills.faults import standing
 from loomtriage.drills.guards import refuse_open_journal
 from loomtriage.drills.journal import Journal, kill_at_from_env
 from loomtriage.drills.lock import drill_lock
@@ -40,6 +39,7 @@ from loomtriage.drills.watch import Invalid, watched
 from loomtriage.drills.windows import idle_windows
 from loomtriage.errors import JournalFailed, Refused, SourceUnavailable
 from loomtriage.model import Finding, State
+from loomtriage.model.verdict import worst
 
 if TYPE_CHECKING:
     from loomtriage.lab.state import LabState
@@ -127,13 +127,14 @@ def _perform(setup: Setup, show: Performance) -> DrillResult:
         show.signals.defer()
         _take_back(setup, show, course)
     restored = _settle(setup, show, course)
-    left = course.left_standing or _left(setup, show, restored)
+    # A lab that came to rest was seen to have nothing.
+    is_sure = show.start is None or restored.state in (State.OK, State.WARN)
+    left = course.left_standing or ("" if is_sure else still_standing(setup.lab))
     if left:
         show.notes.append(f"The fault journal stays open for `loomtriage recover`: {left}")
     result = _result(setup, show, course, restored)
     if not left:
-        with show.phase(Step.CLOSE):
-            _note_down(show, Step.CLOSE, state=result.state.value, interrupted=result.interrupted)
+        result = _close(setup, result)
     write_result(setup.folder, result)
     if course.undurable is not None:
         error = course.undurable
@@ -167,7 +168,7 @@ def _forward(setup: Setup, show: Performance, course: _Course) -> None:
         show.fault, course.undurable = None, error
         return
     except (Invalid, SourceUnavailable) as error:
-        course.invalid = str(error)
+        course.invalid = str(error).removesuffix(".")
         return
     except Exception as error:  # noqa: BLE001  (whatever breaks, the lab is restored first)
         course.broke = _named(error)
@@ -175,7 +176,7 @@ def _forward(setup: Setup, show: Performance, course: _Course) -> None:
     try:
         _act(setup, show)
     except (Invalid, SourceUnavailable) as error:
-        course.invalid = str(error)
+        course.invalid = str(error).removesuffix(".")
     except Exception as error:  # noqa: BLE001  (as above)
         course.broke = _named(error)
 
@@ -238,16 +239,6 @@ def _settle(setup: Setup, show: Performance, course: _Course) -> Finding:
     return finding
 
 
-def _left(setup: Setup, show: Performance, restored: Finding) -> str:
-    """What `recover` must still take back; a lab that came to rest was seen to have nothing."""
-    if show.start is None or restored.state in (State.OK, State.WARN):
-        return ""
-    try:
-        return ", ".join(standing(setup.lab))
-    except Exception as error:  # noqa: BLE001  (what cannot be seen may stand)
-        return _named(error)
-
-
 def _result(setup: Setup, show: Performance, course: _Course, restored: Finding) -> DrillResult:
     interrupted = show.signals.first.name if show.signals.first else ""
     findings = show.expectations()
@@ -276,6 +267,17 @@ def _result(setup: Setup, show: Performance, course: _Course, restored: Finding)
         phases=tuple(show.phases), notes=tuple(show.notes), triage=show.answer,
         seed=setup.seed, interrupted=interrupted, fits=show.fits, alerts=alerts,
     )  # fmt: skip
+
+
+def _close(setup: Setup, result: DrillResult) -> DrillResult:
+    """Close the journal; a result whose journal stays open says so, and is WARN at least."""
+    try:
+        setup.journal.write(Step.CLOSE, state=result.state.value, interrupted=result.interrupted)
+    except JournalFailed as error:
+        says = str(error) if result.state is State.OK else result.says
+        state = worst((result.state, State.WARN))
+        return replace(result, state=state, says=says, notes=(*result.notes, str(error)))
+    return result
 
 
 def _told(digest: LabDigest) -> dict[str, object]:

@@ -9,21 +9,24 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from loomtriage.drills.aftermath import UNASKED, still_standing
 from loomtriage.drills.digest import take_digest
 from loomtriage.drills.fault import Undo
 from loomtriage.drills.faults import revert_undo, sweep_all
 from loomtriage.drills.journal import Journal, journals, read, sync_folder
+from loomtriage.drills.living import lab_of, living_labs
 from loomtriage.drills.lock import drill_lock
 from loomtriage.drills.record import Contents, Record, Step
 from loomtriage.drills.replay import replay_failed
 from loomtriage.drills.steady import demand_healed, wait_steady
+from loomtriage.drills.waiting import wait_until
 from loomtriage.errors import Exit, JournalFailed, Refused, TriageError
 from loomtriage.lab import down
 from loomtriage.lab.state import LabState, is_alive, read_state, state_file
@@ -34,6 +37,8 @@ if TYPE_CHECKING:
     from loomtriage.drills.waiting import Say
 
 REST_WITHIN_S = 40.0
+ASK_AGAIN_S = 5.0
+"""How long a lab that no journal speaks of may take to show that nothing stands."""
 CHECK = "recover"
 
 
@@ -42,12 +47,14 @@ class RecoverReport:
     """What recovery found and did.
 
     Attributes:
-        findings: one for each journal that was open.
+        findings: one for each journal that was open, and for each lab with a fault and no journal.
         busy: journals whose drill is still running, with its holder.
+        held: labs without a journal of their own where something may stand, with who holds them.
     """
 
     findings: tuple[Finding, ...] = ()
     busy: tuple[str, ...] = ()
+    held: tuple[str, ...] = ()
 
     @property
     def state(self) -> State:
@@ -63,8 +70,8 @@ class RecoverReport:
 
     def __str__(self) -> str:
         lines = [f"{finding.state}: {finding.says}" for finding in self.findings]
-        lines += [f"Left alone: {text}" for text in self.busy]
-        return "\n".join(lines) or "OK: no fault journal is open."
+        lines += [f"Left alone: {text}" for text in (*self.busy, *self.held)]
+        return "\n".join(lines) or "OK: no fault journal is open, and no fault stands."
 
     def as_json(self) -> dict[str, object]:
         """The form that `--json` prints."""
@@ -72,13 +79,14 @@ class RecoverReport:
             "state": self.state.value,
             "findings": [{"state": f.state.value, "says": f.says} for f in self.findings],
             "busy": list(self.busy),
+            "held": list(self.held),
         }
 
 
 def recover(
     home: Path, *, say: Say, take_down: Callable[[Path, Say], None] | None = None
 ) -> RecoverReport:
-    """Finish every open entry of every fault journal under that home.
+    """Finish every open entry of every fault journal under that home, then sweep its labs.
 
     Args:
         home: the folder that holds `journals`, `locks` and `labs`.
@@ -87,6 +95,7 @@ def recover(
     """
     findings: list[Finding] = []
     busy: list[str] = []
+    held: list[str] = []
     for path in journals(home):
         contents = read(path)
         if not contents.is_open:
@@ -94,11 +103,47 @@ def recover(
         say(f"Fault journal {path.name} is {'damaged' if contents.damage else 'open'}.")
         try:
             findings.append(_finish(home, path, contents, say=say, take_down=take_down))
-        except Refused as error:
-            busy.append(error.message)
+        except _Held as error:
+            busy.append(str(error))
         except TriageError as error:
-            findings.append(_found(State.ERROR, f"{path.name}: {error.message} {error.hint}"))
-    return RecoverReport(findings=tuple(findings), busy=tuple(busy))
+            findings.append(_found(State.ERROR, f"{path.name}: {error}"))
+    opened = [contents for path in journals(home) if (contents := read(path)).is_open]
+    spoken_for = {contents.records[-1].lab_id for contents in opened if contents.records}
+    labs, unreadable = living_labs(home)
+    findings += [_found(State.ERROR, str(error)) for error in unreadable]
+    for lab in labs:
+        try:
+            if lab.lab_id not in spoken_for:
+                findings += _sweep(home, lab, say=say)
+            elif not (findings or busy):
+                held.append(f"Lab {lab.root.name}: a drill began meanwhile.")
+        except _Held as error:
+            held.append(f"Lab {lab.root.name}: {error}")
+        except TriageError as error:
+            findings.append(_found(State.ERROR, f"Lab {lab.root.name}: {error}"))
+    return RecoverReport(findings=tuple(findings), busy=tuple(busy), held=tuple(held))
+
+
+class _Held(Exception):
+    """Somebody else performs a drill on a lab."""
+
+
+@contextmanager
+def _hold(home: Path, lab_id: str) -> Iterator[None]:
+    """Hold a lab's drill lock; what is refused while it is held keeps its own meaning.
+
+    Raises:
+        _Held: somebody else holds it.
+        Refused: it cannot be opened.
+    """
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(drill_lock(home, lab_id))
+        except Refused as error:
+            if isinstance(error.__cause__, OSError):
+                raise
+            raise _Held(error.message) from None
+        yield
 
 
 def _finish(
@@ -112,12 +157,12 @@ def _finish(
     if contents.damage:
         return _finish_unreadable(home, path, contents, say=say)
     first = contents.records[0]
-    with drill_lock(home, first.lab_id):
+    with _hold(home, first.lab_id):
         contents = read(path)  # its drill may have written on until it gave the lock back
         if not contents.is_open:
             return _found(State.OK, f"{path.name}: its drill finished meanwhile.")
         journal = Journal.resume(path, contents)
-        lab = _lab_of(first.detail, first.lab_id)
+        lab = lab_of(first.detail, first.lab_id)
         if lab is None:
             _write(journal, Step.CLOSE, by="recover", lab_gone=True, interrupted=True)
             _clear_own(home, first)
@@ -188,11 +233,35 @@ def _heal(lab: LabState, undo: Undo | None) -> None:
     demand_healed(lab)
 
 
+def _sweep(home: Path, lab: LabState, *, say: Say) -> tuple[Finding, ...]:
+    """Take back what stands in a lab of which no open journal speaks, such as a dead worker."""
+    if not still_standing(lab):
+        return ()
+    with _hold(home, lab.lab_id):
+        # A lab that just starts or ends does not answer either; what stands, stands on.
+        stood = wait_until(
+            lambda: still_standing(lab) if is_alive(lab) else "",
+            within_s=ASK_AGAIN_S,
+            what=f"Asking lab {lab.root.name} again",
+            say=say,
+        ).lacking
+        if not stood:
+            return ()
+        what = f"what stood {stood}" if stood.startswith(UNASKED) else f"this stood: {stood}"
+        say(f"Lab {lab.root.name}, of which no journal speaks: {what}.")
+        _heal(lab, None)
+    says = f"Lab {lab.root.name}: no journal is open, yet {what[:100]}. Taken back."
+    return (_found(State.OK, says),)
+
+
 def _finish_unreadable(home: Path, path: Path, contents: Contents, *, say: Say) -> Finding:
     """Its last line cannot be known: heal every lab of this home, then set the journal aside."""
     healed = 0
-    for lab in _living_labs(home):
-        with drill_lock(home, lab.lab_id):
+    labs, unreadable = living_labs(home)
+    if unreadable:  # a fault may stand behind it, and this journal alone tells that
+        raise unreadable[0]
+    for lab in labs:
+        with _hold(home, lab.lab_id):
             say("Every fault of a known kind is taken back.")
             _heal(lab, None)
             waited = wait_steady(lab, within_s=REST_WITHIN_S, say=say, pause=time.sleep)
@@ -207,39 +276,6 @@ def _finish_unreadable(home: Path, path: Path, contents: Contents, *, say: Say) 
         "taken back."
     )
     return _found(State.WARN, says)
-
-
-def _lab_of(detail: Mapping[str, object], lab_id: str) -> LabState | None:
-    """The journal's lab, None when it is gone or another one has taken its folder."""
-    try:
-        lab = read_state(Path(str(detail.get("lab_root", ""))))
-    except TriageError:
-        return None
-    if lab.lab_id != lab_id:
-        return None
-    return lab if is_alive(lab) or _answers(lab) else None
-
-
-def _answers(lab: LabState) -> bool:
-    from loomtriage.drills.faults.http import proxy_state
-
-    try:
-        proxy_state(lab)
-    except TriageError:  # nobody, or whoever has the port since it died
-        return False
-    return True
-
-
-def _living_labs(home: Path) -> tuple[LabState, ...]:
-    found = []
-    for root in sorted((home / "labs").glob("*")):
-        try:
-            lab = read_state(root)
-        except TriageError:
-            continue
-        if is_alive(lab):
-            found.append(lab)
-    return tuple(found)
 
 
 def _write(journal: Journal, step: Step, **detail: object) -> None:

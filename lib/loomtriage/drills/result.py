@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from loomtriage.analysis.joins import Coverage
 from loomtriage.drills.alerts import AlertSeen
 from loomtriage.drills.drill import Drill
+from loomtriage.drills.joins import check_joins
 from loomtriage.errors import Exit
 from loomtriage.model import Finding, Scope, State
 from loomtriage.model.verdict import EXIT_OF_STATE, worst
@@ -26,7 +28,10 @@ class TriageAnswer:
     """What the triage said; it was given two windows and nothing else.
 
     Attributes:
+        also: causes that it named beside the first.
+        doubts: what it observed beside an unknown cause, ids of `contract.doubts`.
         missing: signals that it had to do without.
+        coverage: of failing events, how many things of one signal resolve in the next.
     """
 
     cause: str
@@ -34,7 +39,10 @@ class TriageAnswer:
     scope: Scope = field(default_factory=Scope)
     step: Mapping[str, str] = field(default_factory=dict)
     headline: str = ""
+    also: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
+    coverage: tuple[Coverage, ...] = ()
 
     def as_json(self) -> dict[str, object]:
         """The form that a drill's result keeps."""
@@ -44,7 +52,10 @@ class TriageAnswer:
             "scope": self.scope.as_json(),
             "step": dict(self.step),
             "headline": self.headline,
+            "also": list(self.also),
+            "doubts": list(self.doubts),
             "missing": list(self.missing),
+            "coverage": {edge.edge: edge.as_json() for edge in self.coverage},
         }
 
 
@@ -162,10 +173,24 @@ def is_proven(result: Mapping[str, object]) -> bool:
 
 
 def grade(answer: TriageAnswer, drill: Drill) -> tuple[Finding, ...]:
-    """Whether the triage named the drill's cause, and where; no cause for want of data is NO_DATA.
+    """Whether the triage named the drill's cause, where, and by signals that hold together.
 
-    The scope counts only under a right cause: a right place for a wrong reason helps nobody.
+    No cause for want of data, and no cause without the observation that the drill demands, are
+    NO_DATA. Scope and joins count only under a right cause: a right place for a wrong reason
+    helps nobody.
     """
+    named = _named(answer, drill)
+    if named.state in (State.BAD, State.NO_DATA):
+        return (named,)
+    return (named, *_placed(answer, drill), *check_joins(answer.coverage))
+
+
+def is_observed(drill: Drill, doubts: Collection[str]) -> bool:
+    """Whether the triage saw what the drill demands beside an unknown cause."""
+    return drill.doubt is None or drill.doubt in doubts
+
+
+def _named(answer: TriageAnswer, drill: Drill) -> Finding:
     says = f"The triage says {answer.cause!r}; the drill's cause is {drill.cause!r}."
     named = Finding(check="drill.triage", state=State.OK, says=says)
     if answer.cause not in (drill.cause, *drill.accept):
@@ -174,14 +199,28 @@ def grade(answer: TriageAnswer, drill: Drill) -> tuple[Finding, ...]:
         )
         if is_thin:
             says += f" It had no {' and no '.join(answer.missing) or 'data'}."
-        return (replace(named, says=says, state=State.NO_DATA if is_thin else State.BAD),)
+        return replace(named, says=says, state=State.NO_DATA if is_thin else State.BAD)
+    if not is_observed(drill, answer.doubts):
+        says += f" It did not observe {drill.doubt!s}, and knew nothing for want of that."
+        return replace(named, says=says, state=State.NO_DATA)
+    unnamed = [name for name in drill.faults if name not in (answer.cause, *answer.also)]
+    if unnamed:
+        says += f" {' and '.join(unnamed)} stood as well, and was not named."
+        return replace(named, says=says, state=State.WARN)
+    return named
+
+
+def _placed(answer: TriageAnswer, drill: Drill) -> tuple[Finding, ...]:
+    """Whether the scope is the drill's; nothing where the drill has none."""
     wanted = {key: value for key, value in drill.scope.as_json().items() if value}
+    if not wanted:
+        return ()
     found = answer.scope.as_json()
     wrong = [f"{key}={found.get(key) or 'any'}" for key in wanted if found.get(key) != wanted[key]]
-    told = ", ".join(f"{key}={value}" for key, value in wanted.items()) or "any"
+    told = ", ".join(f"{key}={value}" for key, value in wanted.items())
     says = f"The drill's scope is {told}; the triage says {', '.join(wrong) or 'the same'}."
     state = State.WARN if wrong else State.OK
-    return (named, Finding(check="drill.scope", state=state, says=says))
+    return (Finding(check="drill.scope", state=state, says=says),)
 
 
 def write_result(folder: Path, result: DrillResult) -> None:

@@ -12,17 +12,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from loomtriage import lab as labs
+from loomtriage.analysis.joins import Coverage
 from loomtriage.case import open_case
 from loomtriage.drills.alerts import first_moments
 from loomtriage.drills.book import DRILLS
 from loomtriage.drills.drill import Drill
 from loomtriage.drills.fault import Inject
+from loomtriage.drills.guards import NothingToActOn
 from loomtriage.drills.journal import Journal, kill_at_from_env
 from loomtriage.drills.latency import measure_latency
 from loomtriage.drills.leftovers import sweep_leftovers
 from loomtriage.drills.perform import perform
 from loomtriage.drills.result import RESULT_FILE, DrillResult, TriageAnswer
 from loomtriage.drills.signals import exit_on_signals
+from loomtriage.errors import Refused, TriageError, UsageError
 from loomtriage.evidence import check_lab_name
 from loomtriage.handover import before, read_handover
 from loomtriage.lab.state import LabState, read_state
@@ -44,11 +47,18 @@ class Session:
         folder: the sealed run folder, None when no triage took place.
         verdict: content of `verdict.json`, empty when no triage took place.
         result: the drill's own result.
+        error: why it was refused or broke off, None when it came to its end.
     """
 
     folder: Path | None
     verdict: Mapping[str, object]
     result: DrillResult
+    error: TriageError | None = None
+
+    def as_json(self) -> dict[str, object]:
+        """The result as `drill.json` keeps it; with an error, its exit code's name is the state."""
+        told = self.result.as_json()
+        return told if self.error is None else {**told, "state": self.error.exit_code.name}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,11 +83,13 @@ class Order:
 def run_drills(names: Sequence[str], order: Order, *, say: Say) -> Iterator[Session]:
     """Perform drills one after the other in one lab, and yield each when its run is sealed.
 
-    The triage is given the lab's random name and two windows, never the drill. When a drill
-    leaves a lab of our own in another state than it found it, the next one gets a new lab.
+    The triage is given the lab's random name and two windows, never the drill. A drill that is
+    refused or breaks off is told, and the rest goes on. When a drill leaves a lab of our own in
+    another state than it found it, or does not come to its end, the next one gets a new lab.
 
     Raises:
-        Refused: a safety rule said no; nothing was touched.
+        Refused: the given lab can serve no drill, or a lab of our own cannot be started.
+        UsageError: there is no lab of that name.
     """
     drills = [DRILLS.get(name, noun="drill") for name in names]
     exit_on_signals()
@@ -88,12 +100,13 @@ def run_drills(names: Sequence[str], order: Order, *, say: Say) -> Iterator[Sess
             while left:
                 drill = left.pop(0)
                 say(f"Drill {len(drills) - len(left)} of {len(drills)}.")
-                done = _one(
-                    drill, order, place=_Place(lab=state, owned=owned, kernel=kernel), say=say
-                )
+                place = _Place(lab=state, owned=owned, kernel=kernel)
+                done = _try(drill, order, place=place, say=say)
                 yield done
                 if done.result.interrupted:
                     return
+                if isinstance(done.error, NothingToActOn):
+                    continue  # nothing was touched
                 if owned and not done.result.restored:
                     break
 
@@ -103,6 +116,22 @@ class _Place:
     lab: LabState
     owned: bool
     kernel: Kernel
+
+
+def _try(drill: Drill, order: Order, *, place: _Place, say: Say) -> Session:
+    """Perform a drill; its failure becomes what it came to."""
+    try:
+        return _one(drill, order, place=place, say=say)
+    except TriageError as error:
+        is_of_lab = isinstance(error, Refused) and not isinstance(error, NothingToActOn)
+        if is_of_lab and not place.owned:
+            raise  # the next drill would meet the same lab, and the same refusal
+        state = State.NO_DATA if isinstance(error, Refused) else State.ERROR
+        result = DrillResult(
+            id=drill.id, title=drill.title, state=state, says=str(error), seed=order.seed,
+            invalid=str(error),
+        )  # fmt: skip
+        return Session(folder=None, verdict={}, result=result, error=error)
 
 
 def _one(drill: Drill, order: Order, *, place: _Place, say: Say) -> Session:
@@ -181,8 +210,27 @@ class _Blind:
             scope=Scope(**scope) if isinstance(scope, dict) else Scope(),
             step=step if isinstance(step, dict) else {},
             headline=str(verdict["headline"]),
+            also=_texts(verdict, "also"),
+            doubts=_texts(verdict, "doubts"),
             missing=_missing(verdict),
+            coverage=_coverage(verdict),
         )
+
+
+def _texts(verdict: Mapping[str, object], key: str) -> tuple[str, ...]:
+    told = verdict[key]
+    return tuple(map(str, told)) if isinstance(told, list) else ()
+
+
+def _coverage(verdict: Mapping[str, object]) -> tuple[Coverage, ...]:
+    told = verdict["coverage"]
+    edges = sorted(told.items()) if isinstance(told, dict) else []
+    return tuple(
+        Coverage(
+            edge=edge, resolved=one["resolved"], n=one["n"], unresolved=tuple(one["unresolved"])
+        )
+        for edge, one in edges
+    )
 
 
 def _missing(verdict: Mapping[str, object]) -> tuple[str, ...]:
@@ -196,7 +244,7 @@ def lab_of(order: Order, say: Say) -> Iterator[tuple[LabState, bool]]:
     """The running lab of that name, or a new one with a random name, taken down at the end."""
     root = settings().home_dir() / "labs"
     if order.lab_name:
-        yield read_state(root / check_lab_name(order.lab_name)), False
+        yield _lab_named(order.lab_name, root), False
         return
     own = root / secrets.token_hex(4)
     try:
@@ -208,3 +256,11 @@ def lab_of(order: Order, say: Say) -> Iterator[tuple[LabState, bool]]:
         labs.down(own, say=say)
         # What counts is in the run folder and the fault journal; data and logs are 50 MB a drill.
         shutil.rmtree(own, ignore_errors=True)
+
+
+def _lab_named(name: str, root: Path) -> LabState:
+    try:
+        return read_state(root / check_lab_name(name))
+    except UsageError as error:
+        hint = f"Start one without load: `loomtriage lab up --load 0 --name {name}`."
+        raise UsageError(error.message, hint=hint) from None

@@ -22,7 +22,7 @@ def unsteady(lab: LabState) -> str:
     try:
         return _unsteady(lab)
     except TriageError as error:
-        return error.message
+        return error.message.removesuffix(".")  # a part of a sentence
 
 
 def _unsteady(lab: LabState) -> str:
@@ -87,10 +87,9 @@ def demand_healed(lab: LabState) -> None:
 
 
 def _refuse_standing(lab: LabState) -> None:
-    # No journal is open at this point, so that `recover` would not know of them.
     faults = standing(lab)
     if faults:
         raise Refused(
             f"{len(faults)} fault(s) stand in the lab already: {', '.join(faults)[:80]}.",
-            hint="Wait until their lease ends, or take the lab down and start it again.",
+            hint="Run `loomtriage recover`; it takes them back.",
         )

@@ -127,9 +127,9 @@ def read_state(root: Path) -> LabState:
     file = state_file(root)
     try:
         record = json.loads(file.read_text())
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise UsageError(f"No lab is at {root}.", hint="Start one: loomtriage lab up.") from None
-    except ValueError:
+    except (OSError, ValueError):
         record = None
     try:
         return LabState(
@@ -156,9 +156,11 @@ def is_alive(state: LabState) -> bool:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a file of mode 0600 that is either the old one or the whole new one."""
+    """Write a file of mode 0600 that is the old one or the whole new one, after a crash as well."""
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     draft.unlink(missing_ok=True)
     with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
         file.write(text)
+        file.flush()
+        os.fsync(file.fileno())  # a name that is durable before its content is an empty file
     draft.replace(path)

@@ -8,10 +8,12 @@ signals by time finds causes after their effects. No rule knows this, and none s
 
 from __future__ import annotations
 
+from loomtriage.contract.doubts import Doubt
 from loomtriage.contract.keys import SEARCH
 from loomtriage.drills.drill import Drill, LoadPlan
 from loomtriage.drills.expect import Absent
 from loomtriage.drills.faults.worker import WorkerEnv
+from loomtriage.model import Scope
 
 DRILL = Drill(
     id="clock_skew",
@@ -24,8 +26,10 @@ DRILL = Drill(
     ),
     look_alikes={
         "none": "All times agree; here lines and spans of one worker lie outside the window.",
-        "collector_down": "No span arrives; here they arrive with a wrong time.",
+        "collector_down": "Exporters fail; here spans arrive, and lie outside the window.",
     },
     cause="unknown",
+    doubt=Doubt.CLOCKS,
     close_out="Set the worker's clock; nothing is to be replayed.",
+    scope=Scope(projection=SEARCH),
 )

@@ -8,10 +8,12 @@ the error finds none, and would find none if there were one.
 
 from __future__ import annotations
 
+from loomtriage.contract.doubts import Doubt
 from loomtriage.contract.keys import SEARCH
 from loomtriage.drills.drill import Drill, LoadPlan
 from loomtriage.drills.expect import Absent, Flat
 from loomtriage.drills.faults.log_file import LogFull
+from loomtriage.model import Scope
 
 DRILL = Drill(
     id="log_full",
@@ -28,5 +30,7 @@ DRILL = Drill(
         "stuck_reclaim": "A silent worker does no work; here only its log is silent.",
     },
     cause="unknown",
+    doubt=Doubt.SILENT_LOG,
     close_out="Make room on the log's disk; nothing is to be replayed.",
+    scope=Scope(projection=SEARCH),
 )

@@ -9,6 +9,7 @@ and that the signals at hand do not say why.
 
 from __future__ import annotations
 
+from loomtriage.contract.doubts import Doubt
 from loomtriage.contract.keys import SEARCH
 from loomtriage.drills.drill import Drill, LoadPlan
 from loomtriage.drills.expect import Absent, Falls, Rises
@@ -33,6 +34,7 @@ DRILL = Drill(
         "db_contention": "Claims come back empty; here they are full, and the writes are slow.",
     },
     cause="unknown",
+    doubt=Doubt.SLOWER_STEP,
     close_out="Find out what Elasticsearch waits for; the rows drain by themselves.",
     scope=Scope(projection=SEARCH),
 )

@@ -2,7 +2,8 @@
 
 A trigger in the lab's database spoils every n-th row that comes in, so that the spoilt rows have
 the traces and the times of real ones. It acts only while its lease in the same database lasts,
-and notes each row that it spoilt in the transaction that spoils it.
+and notes each row that it spoilt in the transaction that spoils it. What it leaves after its lease,
+trigger, rule and spoilt rows, the drill's keeper takes back when the runner is gone.
 """
 
 from __future__ import annotations
