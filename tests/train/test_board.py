@@ -209,6 +209,26 @@ def test_a_broken_promise_is_found(tmp_path):
         board.read(tmp_path)
 
 
+def test_a_score_whose_promise_cannot_be_checked_is_refused(tmp_path):
+    """Without its nonce a truth may be any, also beside a promise that was made."""
+    made = promise(TRUTH)
+    board.add(tmp_path, Kind.OPENED, "r1", who="ada", limit_s=1, commit=made.commit)
+    board.add(tmp_path, Kind.SCORED, "r1", truth={"causes": ["none"]})
+    with pytest.raises(BundleDamaged, match=r"line 2 \(round r1\) is scored without a nonce"):
+        board.read(tmp_path)
+
+
+def test_a_truth_is_checked_against_what_the_board_was_promised(tmp_path):
+    """What is about to be told must be what stands there, however often a round is opened."""
+    made, other = promise(TRUTH), promise(TRUTH)
+    for one in (made, other):
+        board.add(tmp_path, Kind.OPENED, "r1", who="ada", limit_s=1, commit=one.commit)
+    board.check_kept(tmp_path, "r1", truth=made.truth, nonce=made.nonce.hex())
+    for name, one in (("r1", other), ("r2", made)):
+        with pytest.raises(BundleDamaged, match=f"truth of round {name}"):
+            board.check_kept(tmp_path, name, truth=one.truth, nonce=one.nonce.hex())
+
+
 def test_rounds_left_open_are_told(tmp_path):
     """A round that was never closed counts as left once its time and more is over."""
     board.add(tmp_path, Kind.OPENED, "r1", who="ada", limit_s=300, commit="")

@@ -3,29 +3,44 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
 
 from loomtriage.contract import causes, reasons
-from loomtriage.contract.reasons import Action
 from loomtriage.errors import UsageError
 from loomtriage.report.tables import Table
+from loomtriage.train.remedies import WORDS
 
 SCOPE_KEYS = ("projection", "op", "reason", "result")
 REPLAY, NO_PLACE = "replay", "none"
+ALONE = ("none", "unknown")
+"""Causes that are said alone, or not at all."""
 ASKED: Mapping[str, str] = {
     "wrong": "Is something wrong? yes or no",
     "scope": "Where? key=value of projection, op, reason, result, as far as you know, or none",
     "step": "Which step? name of the span that fails, or none",
-    "cause": f"Which cause? {', '.join(causes.BY_ID)}",
-    "do": f"What to do first? {', '.join(Action)}; add replay if rows must be replayed after it",
+    "cause": f"Which cause? {', '.join(causes.BY_ID)}; several where several stand at once",
+    "do": (
+        f"What to do first? {', '.join(WORDS)} (lift is to take away what stands in the way: a "
+        "block, a lock); add replay if rows must be replayed after it"
+    ),
     "sure": "How sure, 0 to 1?",
 }
 """The six questions, in the order in which they are asked."""
-PROVES = "What shows it? a metric's id, a trace id, a line's sha256; or nothing"
+PROVES = "What shows it? a metric's id or name, a trace id, a line's sha256; or nothing"
+_POINTER = re.compile(r"[^\s,{]+(?:\{[^}]*\})?")
+"""A word, with the labels that stand behind a metric's name on a panel."""
 
 
 class Answers(BaseModel):
@@ -35,10 +50,11 @@ class Answers(BaseModel):
         wrong: `yes` or `no`.
         scope: `projection=… reason=…`; keys that are left out are not claimed. Or `none`.
         step: operation of the span that fails, or `none`.
-        cause: an id of the contract's causes; `unknown` abstains.
+        cause: an id of the contract's causes, or several where several faults stand at once;
+            `unknown` abstains. Who sees nothing wrong names none, and nobody else does.
         do: an action, and `replay` when rows must be replayed afterwards: `fix_data, replay`.
         sure: how sure of the cause, 0 to 1.
-        because: what shows it: ids of metrics, trace ids, SHA-256 of log lines; any number.
+        because: what shows it: metrics by id or name, trace ids, SHA-256 of log lines; any number.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True)
@@ -46,7 +62,7 @@ class Answers(BaseModel):
     wrong: str = ""
     scope: str = Field(default="", max_length=300)
     step: str = Field(default="", max_length=200)
-    cause: str = Field(default="", max_length=80)
+    cause: str = Field(default="", max_length=200)
     do: str = Field(default="", max_length=80)
     sure: float | None = Field(default=None, ge=0, le=1)
     because: str = Field(default="", max_length=2000)
@@ -67,15 +83,25 @@ class Answers(BaseModel):
 
     @field_validator("cause")
     @classmethod
-    def _cause(cls, text: str) -> str:
+    def _cause(cls, text: str, info: ValidationInfo) -> str:
         known = {name: one.id for one in causes.CAUSES for name in one.also}
-        return _one_of(known.get(text, text), causes.BY_ID) if text else ""
+        said = [_one_of(known.get(word, word), causes.BY_ID) for word in _words(text)]
+        said = list(dict.fromkeys(said))
+        for word in ALONE if len(said) > 1 else ():
+            if word in said:
+                raise ValueError(f"{word} stands alone, not beside a cause")
+        wrong = info.data.get("wrong")
+        if said and wrong == "no" and said != ["none"]:
+            raise ValueError("with nothing wrong there is no cause; leave it out, or wrong is yes")
+        if said == ["none"] and wrong == "yes":
+            raise ValueError("something is wrong, so the cause is not none; or wrong is no")
+        return ", ".join(said)
 
     @field_validator("do")
     @classmethod
     def _do(cls, text: str) -> str:
         for word in _words(text):
-            _one_of(word, tuple(Action))
+            _one_of(word, WORDS)
         return text
 
     @property
@@ -85,6 +111,11 @@ class Answers(BaseModel):
         if "reason" in found:
             found["reason"] = reasons.canonical(found["reason"])
         return found
+
+    @property
+    def causes(self) -> tuple[str, ...]:
+        """The causes that are said, each once; whoever sees nothing wrong says `none`."""
+        return tuple(_words(self.cause)) or (("none",) if self.wrong == "no" else ())
 
     @property
     def action(self) -> str:
@@ -100,7 +131,7 @@ class Answers(BaseModel):
     @property
     def pointers(self) -> tuple[str, ...]:
         """What is said to show it, each once."""
-        return tuple(dict.fromkeys(_words(self.because)))
+        return tuple(dict.fromkeys(_POINTER.findall(self.because)))
 
     @property
     def lacks(self) -> tuple[str, ...]:

@@ -103,18 +103,38 @@ def read(folder: Path, *, say: Callable[[str], None] = unheard) -> tuple[Entry, 
         held = _held(b"", folder)
     if held.left:
         say(held.left)
-    commits = {
-        one.round: str(one.content.get("commit")) for one in held.entries if one.kind is Kind.OPENED
-    }
+    promised = _promised(held.entries)
     for one in held.entries:
-        if one.kind in CLOSING and one.content.get("nonce"):
+        nonce = one.content.get("nonce")
+        if one.kind is Kind.SCORED and not nonce:
+            raise _edited(
+                folder.name,
+                f"line {one.n} (round {one.round[:40]}) is scored without a nonce, so that its "
+                "promise cannot be checked",
+            )
+        if one.kind in CLOSING and nonce:
             check_promise(
                 one.round,
                 loose.mapping(one.content.get("truth")),
-                nonce=str(one.content["nonce"]),
-                commit=commits.get(one.round, ""),
+                nonce=str(nonce),
+                commit=promised.get(one.round, ""),
             )
     return held.entries
+
+
+def check_kept(folder: Path, round_id: str, *, truth: Mapping[str, object], nonce: str) -> None:
+    """Check a truth that is about to be told against the promise that stands on the board.
+
+    Raises:
+        BundleDamaged: it is not what was promised there, or nothing was.
+    """
+    check_promise(round_id, truth, nonce=nonce, commit=_promised(read(folder)).get(round_id, ""))
+
+
+def _promised(entries: tuple[Entry, ...]) -> Mapping[str, str]:
+    """What was promised by round; opening one again changes nothing."""
+    opened = [one for one in entries if one.kind is Kind.OPENED]
+    return {one.round: str(one.content.get("commit")) for one in reversed(opened)}
 
 
 def left_open(entries: tuple[Entry, ...], *, now: datetime) -> tuple[Entry, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from loomtriage.model.window import iso
@@ -13,7 +13,7 @@ from loomtriage.train.board import Kind
 from loomtriage.train.debrief import write_debrief
 from loomtriage.train.dumb import by_words
 from loomtriage.train.engine import Found, run_path
-from loomtriage.train.grounds import prove
+from loomtriage.train.grounds import FIELD, moving, prove
 from loomtriage.train.looks import case_of, read_looks
 from loomtriage.train.rounds import DEBRIEF, ENGINE, REVEAL_FILE, Closed, Held, Opened
 from loomtriage.train.score import Proven, score
@@ -39,9 +39,12 @@ class Hindsight:
 
 
 def look_back(held: Held, opened: Opened, sheet: Sequence[Stamped]) -> Hindsight:
-    """See for ourselves, up to this moment where the telemetry goes on."""
+    """See for ourselves, up to this moment where the telemetry goes on.
+
+    An incident that is no drill is true by the triage's own verdict: there it is no rival.
+    """
     drill = drill_of(held.promise.truth)
-    promised = [str(getattr(one, "metric", "")) for one in drill.expect] if drill else []
+    promised = [str(getattr(one, "metric", "")) for one in moving(drill)] if drill else []
     case = case_of(held.folder, opened.as_json(), stage="path")
     found = run_path(
         opened.source,
@@ -50,10 +53,13 @@ def look_back(held: Held, opened: Opened, sheet: Sequence[Stamped]) -> Hindsight
         end=iso(datetime.now(UTC)) if opened.start else "",
         baseline=opened.baseline,
     )
+    field_anew = FIELD.get(drill.cause, "") if drill else ""
+    pointers = sheet[-1].answers.pointers
+    mine = {TRIAGE: found.answers()} if drill else {}
     return Hindsight(
-        proven=prove(case, sheet[-1].answers.pointers, promised=promised),
+        proven=prove(case, pointers, promised=promised, field=field_anew),
         found=found,
-        rivals={TRIAGE: found.answers(), WORDS: by_words(case)},
+        rivals={**mine, WORDS: by_words(case)},
     )
 
 
@@ -66,7 +72,17 @@ def close(  # noqa: PLR0913  (all that a round left)
     t0: datetime,
     seen: Hindsight,
 ) -> Closed:
-    """Score a round, write its debrief, and put it on the board."""
+    """Score a round, write its debrief, and put it on the board.
+
+    Raises:
+        BundleDamaged: the truth is not what the board was promised.
+    """
+    board.check_kept(
+        held.order.board,
+        held.id,
+        truth=held.promise.truth,
+        nonce=held.promise.nonce.hex(),
+    )
     final, looks = sheet[-1].answers, read_looks(held.folder)
     came = score(
         truth,
@@ -109,7 +125,7 @@ def close(  # noqa: PLR0913  (all that a round left)
 
 
 def _rival(truth: Truth, answers: Answers, opened: Opened) -> dict[str, object]:
-    """What a program came to, in no time; its pointers are not judged."""
+    """What a program came to, in no time; its pointers are not judged, and no guess is near."""
     sheet = (Stamped(after_s=0.0, answers=answers),)
-    came = score(truth, sheet, limit_s=opened.limit_s, proven=Proven())
+    came = score(replace(truth, near=()), sheet, limit_s=opened.limit_s, proven=Proven())
     return {"answers": answers.model_dump(), "score": came.as_json()}

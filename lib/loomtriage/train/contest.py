@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import sqrt
 from pathlib import Path
@@ -52,11 +52,13 @@ class Contest:
         heats: in order.
         names: competitors, the triage first.
         live: how many rounds were performed for this contest.
+        left_out: recorded runs that are no drill: only the triage's own verdict is known of them.
     """
 
     heats: tuple[Heat, ...]
     names: tuple[str, ...]
     live: int = 0
+    left_out: int = 0
 
     @property
     def state(self) -> State:
@@ -75,9 +77,10 @@ class Contest:
         distinct = len({heat.run.folder for heat in self.heats})
         note = (
             f"{len(self.heats)} rounds on {distinct} different runs, {self.live} of them performed "
-            f"for this; chance is {1 / len(CAUSES):.0%}. Intervals are Wilson's at 95 %. "
-            "The baselines name no place."
-        )
+            f"for this; chance is {1 / len(CAUSES):.0%}. Intervals are Wilson's at 95 %, with as "
+            "many trials as there are different runs: a run that is drawn again is no new one. "
+            f"The baselines name no place. {_left_out(self.left_out)}"
+        ).strip()
         return Table(
             id="contest", title="Graded blind", columns=("measure", *self.names),
             rows=tuple(rows), note=note,
@@ -103,6 +106,7 @@ class Contest:
         return {
             "rounds": len(self.heats),
             "live": self.live,
+            "left_out": self.left_out,
             "runs": len({heat.run.folder for heat in self.heats}),
             "state": self.state.value,
             "figures": {name: self._of(name) for name in self.names},
@@ -118,17 +122,17 @@ class Contest:
         }
 
     def _of(self, name: str) -> dict[str, str]:
-        mine = [(heat.run.truth, heat.scores[name]) for heat in self.heats]
-        sound = [one for truth, one in mine if not truth.is_fault]
-        judged = [one for truth, one in mine if truth.scope]
-        parts = [part for one in judged for part in one.parts if part.name == "localise"]
-        placed = [part.value == 1.0 for part in parts]
+        mine = [(heat.run, heat.scores[name]) for heat in self.heats]
+        sound = [(run, one) for run, one in mine if not run.truth.is_fault]
+        judged = [(run, one) for run, one in mine if run.truth.scope]
+        several = [(run, one) for run, one in mine if one.faults > 1]
         briers = [one.brier for _, one in mine if one.brier is not None]
         return {
-            "right cause": _share([one.right for _, one in mine]),
-            "place right in full": _share(placed),
-            "abstained": _share([one.abstained for _, one in mine]),
-            "placebo called a fault": _share([one.false_alarm for one in sound]),
+            "right cause": _share((run, one.right) for run, one in mine),
+            "both faults named": _share((run, one.named == one.faults) for run, one in several),
+            "place right in full": _share((run, _is_placed(one)) for run, one in judged),
+            "abstained": _share((run, one.abstained) for run, one in mine),
+            "placebo called a fault": _share((run, one.false_alarm) for run, one in sound),
             "Brier score": f"{sum(briers) / len(briers):.3f}" if briers else "none",
         }
 
@@ -144,6 +148,8 @@ def hold(  # noqa: PLR0913  (what is drawn, what was performed, and how it is an
 ) -> Contest:
     """Let the triage and the baselines take the same rounds.
 
+    Runs that are no drill are left out: the triage would be graded by its own verdict.
+
     Args:
         pool: recorded runs to draw from.
         rounds: how many to draw.
@@ -154,16 +160,17 @@ def hold(  # noqa: PLR0913  (what is drawn, what was performed, and how it is an
             that was recorded counts.
         say: told of each round.
     """
-    chosen = [*drawn(pool, rounds, seed), *((run, None) for run in performed)]
+    drills = [run for run in pool if run.truth.drill]
+    left_out = len(pool) - len(drills)
+    if left_out:
+        say(_left_out(left_out))
+    chosen = [*drawn(drills, rounds, seed), *((run, None) for run in performed)]
     always = commonest(run.truth for run, _ in chosen) if chosen else Answers()
     names = (ENGINE, WORDS, f"{ALWAYS} {always.cause}")
-    words: dict[Path, Answers] = {}
     heats = []
     for n, (run, shift) in enumerate(chosen, start=1):
-        if run.folder not in words:
-            words[run.folder] = by_words(open_case("path", source=f"run:{run.folder}"))
-        mine = _triage(run, shift) if again and shift else _recorded(run)
-        answers = dict(zip(names, (mine, words[run.folder], always), strict=True))
+        mine, words = answered(run, shift if again else None)
+        answers = dict(zip(names, (mine, words, always), strict=True))
         heats.append(
             Heat(
                 n=n,
@@ -174,7 +181,11 @@ def hold(  # noqa: PLR0913  (what is drawn, what was performed, and how it is an
         )
         is_right = "right" if heats[-1].scores[ENGINE].right else "not right"
         say(f"Round {n} of {len(chosen)}: {is_right}.")
-    return Contest(heats=tuple(heats), names=names, live=len(performed))
+    return Contest(heats=tuple(heats), names=names, live=len(performed), left_out=left_out)
+
+
+def _left_out(n: int) -> str:
+    return f"{n} run(s) left out: no drill says what they were." if n else ""
 
 
 def drawn(pool: Sequence[Recorded], rounds: int, seed: int) -> list[tuple[Recorded, Shift | None]]:
@@ -185,6 +196,14 @@ def drawn(pool: Sequence[Recorded], rounds: int, seed: int) -> list[tuple[Record
         run = pick(pool, lambda one: drill_of(one.truth.as_json()), level=None, draw=draw)
         found.append((run, Shift.drawn(draw)))
     return found
+
+
+def answered(run: Recorded, shift: Shift | None) -> tuple[Answers, Answers]:
+    """What the triage and the word count say of a run, both in the same window."""
+    case = open_case("path", source=f"run:{run.folder}")
+    if shift is None:
+        return _recorded(run), by_words(case)
+    return _triage(run, shift), by_words(shift(case))
 
 
 def _triage(run: Recorded, shift: Shift) -> Answers:
@@ -203,20 +222,26 @@ def _recorded(run: Recorded) -> Answers:
 
 def _scored(run: Recorded, answers: Answers) -> Score:
     # Steps are told by the triage itself, so that it would be measured by its own word.
-    truth = replace(run.truth, operation="")
+    truth = replace(run.truth, operation="", near=())
     sheet = (Stamped(after_s=0.0, answers=answers),)
     return score(truth, sheet, limit_s=LIMIT_S, proven=Proven())
 
 
-def _share(hits: Sequence[bool]) -> str:
-    """How many of how many, and Wilson's interval at 95 %."""
+def _is_placed(score: Score) -> bool:
+    return any(part.name == "localise" and part.value == 1.0 for part in score.parts)
+
+
+def _share(told: Iterable[tuple[Recorded, bool]]) -> str:
+    """How many of how many, on how many different runs, and Wilson's interval of as many."""
+    hits = list(told)
     if not hits:
         return "none"
-    low, high = wilson(sum(hits), len(hits))
-    return f"{sum(hits)} of {len(hits)} ({low:.0%} to {high:.0%})"
+    right, runs = sum(hit for _, hit in hits), len({run.folder for run, _ in hits})
+    low, high = wilson(right * runs / len(hits), runs)
+    return f"{right} of {len(hits)} on {runs} run(s) ({low:.0%} to {high:.0%})"
 
 
-def wilson(hits: int, n: int) -> tuple[float, float]:
+def wilson(hits: float, n: int) -> tuple[float, float]:
     """Wilson's interval at 95 % of a share."""
     share, z2 = hits / n, Z95**2
     middle = (share + z2 / (2 * n)) / (1 + z2 / n)

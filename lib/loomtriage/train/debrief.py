@@ -8,28 +8,27 @@ from datetime import UTC, datetime
 from operator import itemgetter
 from pathlib import Path
 
-from loomtriage.contract.catalogue import BY_ID as METRICS
+from loomtriage.case import Case
 from loomtriage.contract.causes import BY_ID as CAUSES
+from loomtriage.drills.book import DRILLS
 from loomtriage.drills.drill import Drill
-from loomtriage.drills.expect import Expectation
 from loomtriage.drills.record import canonical
-from loomtriage.model import Finding, Scope, State, judge
+from loomtriage.errors import TriageError
+from loomtriage.model import Finding, State, judge
 from loomtriage.model.finding import PLACES
 from loomtriage.report import loose
 from loomtriage.report.page import Page, Section, html
 from loomtriage.report.tables import Table
 from loomtriage.train.answers import Answers, Stamped
 from loomtriage.train.engine import Found
-from loomtriage.train.looks import Look
+from loomtriage.train.looks import Look, case_of
 from loomtriage.train.rounds import Mode, Opened
 from loomtriage.train.score import Part, Score
-from loomtriage.train.truth import Promise, Truth, drill_of
+from loomtriage.train.shortest import shortest, took_it_right
+from loomtriage.train.truth import UNKNOWN, Promise, Truth, check_promise, drill_of
 
 CHARTS = ("increase_by_reason", "lag", "waterfall")
 VERDICT = "verdict.json"
-PANEL = "panel"
-WHERE: Mapping[str, str] = {"metric_delta": PANEL, "trace": "query", "log_line": "line"}
-"""Where a person meets each kind of evidence, in the order of the path."""
 
 
 def write_debrief(  # noqa: PLR0913  (all that a round left)
@@ -48,12 +47,13 @@ def write_debrief(  # noqa: PLR0913  (all that a round left)
     final = sheet[-1].answers
     drill = drill_of(promise.truth)
     strip = _strip(truth, final, score, found, is_live=opened.mode is Mode.LIVE)
+    short = shortest(drill, truth, found, _case(path.parent, opened))
     page = Page(
         title=f"Debrief of round {opened.id}",
         verdict_json=strip,
         sections=(
             _scored(score),
-            _paths(sheet, looks, shortest(drill, found), t0, found),
+            _paths(sheet, looks, short, t0, found),
             _alikes(drill, final, truth),
             _kept(opened, promise, truth),
         ),
@@ -66,47 +66,27 @@ def write_debrief(  # noqa: PLR0913  (all that a round left)
     return path
 
 
+def _case(folder: Path, opened: Opened) -> Case | None:
+    """The round's telemetry once more, None when it is gone."""
+    try:
+        return case_of(folder, opened.as_json(), stage="path")
+    except TriageError:
+        return None
+
+
 def _next(opened: Opened, drill: Drill | None) -> tuple[str, ...]:
     """Commands that go on from here; the lab of a live round is gone."""
     perform = (f"loomtriage drill {drill.id}",) if drill else ()
     if opened.mode is Mode.LIVE:
         return (*perform, "loomtriage train")
-    folder = Path(opened.source.partition(":")[2]).name
-    return (f"loomtriage path --source run:{folder}", *perform, "loomtriage train --offline")
+    return (f"loomtriage path --source run:{_seen(opened)}", *perform, "loomtriage train --offline")
 
 
-def shortest(drill: Drill | None, found: Found) -> Table:
-    """The shortest path through this very round: which panel, which query, which line tells."""
-    rows = [] if drill is None else [_panel(one) for one in _telling(drill)]
-    step = loose.word(loose.mapping(found.verdict.get("step")), "path", "operation")
-    evidence = loose.maps(found.verdict.get("evidence"))
-    for kind, where in WHERE.items():
-        if kind == "trace" and step:
-            rows.append((where, step, "the step that stands out"))
-        first = next((one for one in evidence if loose.word(one, "kind") == kind), None)
-        if first is not None:
-            rows.append((where, loose.short(loose.word(first, "ref")), loose.word(first, "says")))
-    why = loose.word(found.verdict, "headline")
-    rows.append(("verdict", loose.word(found.verdict, "cause"), why))
-    columns = ("where", "look at", "what it shows")
-    return Table(id="shortest", title="The shortest path", columns=columns, rows=tuple(rows))
-
-
-def _telling(drill: Drill) -> list[Expectation]:
-    """What appears where nothing was before; without such, what rises or falls."""
-    for verbs in ("appears", ("rises", "falls")):
-        found = [one for one in drill.expect if one.name.startswith(verbs)]
-        if found:
-            return found
-    return []
-
-
-def _panel(expectation: object) -> tuple[str, str, str]:
-    metric = METRICS[str(getattr(expectation, "metric", ""))]
-    keys = ("projection", "op", "reason", "result")
-    scope = Scope(**{key: str(getattr(expectation, key, "")) for key in keys})
-    verb = str(getattr(expectation, "name", "")).split(" ")[0]
-    return (PANEL, f"{metric.name}{{{scope.selector()}}}", f"{verb}: {metric.says}")
+def _seen(opened: Opened) -> Path:
+    """Where the telemetry is, from the folder of the command, or else from that of the runs."""
+    there = Path(opened.source.partition(":")[2]).absolute()
+    is_below = there.is_relative_to(Path.cwd())
+    return there.relative_to(Path.cwd() if is_below else there.parent.parent)
 
 
 def _scored(score: Score) -> Section:
@@ -157,10 +137,11 @@ def _paths(
 
 
 def _alikes(drill: Drill | None, final: Answers, truth: Truth) -> Section:
-    said = final.cause or ("none" if final.wrong == "no" else "")
-    told = dict(drill.look_alikes) if drill else {}
-    misled = said if said not in ("", *truth.causes) else ""
-    if misled in told:
+    told = _told_apart(drill, truth)
+    misled = next((one for one in final.causes if one not in {*truth.causes, *truth.near}), "")
+    if misled == UNKNOWN:
+        misled, state, says = "", State.WARN, "You abstained."
+    elif misled in told:
         state, says = State.BAD, f"You took it for {misled}. {told[misled]}"
     elif misled:
         state, says = State.BAD, f"You took it for {misled}, which is no known look-alike of it."
@@ -179,7 +160,15 @@ def _alikes(drill: Drill | None, final: Answers, truth: Truth) -> Section:
     )
 
 
+def _told_apart(drill: Drill | None, truth: Truth) -> Mapping[str, str]:
+    """Look-alikes of the drill, or of the one that stands for the cause of one's own incident."""
+    if drill is None and truth.causes[0] in DRILLS:
+        drill = DRILLS.get(truth.causes[0], noun="drill")
+    return dict(drill.look_alikes) if drill else {}
+
+
 def _kept(opened: Opened, promise: Promise, truth: Truth) -> Section:
+    check_promise(opened.id, promise.truth, nonce=promise.nonce.hex(), commit=opened.commit)
     rows = (
         ("promised", opened.commit),
         ("nonce", promise.nonce.hex()),
@@ -205,7 +194,7 @@ def _strip(
         for one in loose.maps(found.verdict.get("evidence"))
         if not (is_live and one.get("kind") in PLACES)
     ]
-    said = final.cause or ("none" if final.wrong == "no" else "nothing")
+    said = " and ".join(final.causes) or "nothing"
     state = State.OK if score.right else State.WARN if score.abstained else State.BAD
     keys = ("window", "baseline", "coverage")
     return {
@@ -215,8 +204,9 @@ def _strip(
         "cause": truth.causes[0],
         "scope": dict(truth.scope),
         "step": {"operation": truth.operation} if truth.operation else {},
-        "confidence": final.sure if final.sure is not None else "not stated",
+        # The cause beside it is the true one: the confidence must say what it was in.
+        "confidence": "not stated" if final.sure is None else f"yours {final.sure:.0%} in {said}",
         "abstained": score.abstained,
-        "evidence": evidence,
+        "evidence": evidence if took_it_right(truth, found) else [],
         **{key: found.verdict.get(key) for key in keys if found.verdict.get(key)},
     }

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from loomtriage.errors import UsageError
 from loomtriage.train.answers import ASKED, PROVES, Answers, Stamped, answers_from, read_answers
-from loomtriage.train.rounds import GaveUp, Opened
+from loomtriage.train.rounds import ANSWERS_FILE, GaveUp, Opened
 
 LOOK_EVERY_S = 0.2
 BACK = "<"
@@ -25,19 +25,24 @@ def from_file(
     """A desk that reads answers from a JSON file, as often as it changes, until none is lacking.
 
     Args:
-        path: the file; that of the round's own folder when not given.
+        path: the file; that of the round's own folder when not given. One that is there before
+            the round counts once it changes.
         say: takes what is not understood, once each.
         is_gone: whether nobody can answer any more.
     """
+    old = _state(path) if path else None
 
     def take(opened: Opened) -> Sequence[Stamped]:
         start, sheet, told = time.monotonic(), list[Stamped](), ""
-        file = path or opened.folder / "answers.json"
+        file = path or opened.folder / ANSWERS_FILE
+        if old:
+            say(f"{file.name} was there before the round; it counts once it changes.")
         while (spent := time.monotonic() - start) < opened.limit_s:
             if is_gone():
                 raise GaveUp("the trainee left")
             try:
-                answers = read_answers(file) if file.is_file() else Answers()
+                is_new = _state(file) not in (None, old)
+                answers = read_answers(file) if is_new else Answers()
             except UsageError as error:
                 # Perhaps it is just being written; told once, and read again.
                 if str(error) != told:
@@ -51,6 +56,14 @@ def from_file(
         raise GaveUp(f"the time of {opened.limit_s:g} s was up")
 
     return take
+
+
+def _state(path: Path) -> tuple[int, ...] | None:
+    """What tells one writing of a file from the next, None where there is no file."""
+    if not path.is_file():
+        return None
+    told = path.stat()
+    return (told.st_ino, told.st_size, told.st_mtime_ns)
 
 
 def by_asking(

@@ -85,7 +85,7 @@ def answers_of(verdict: Mapping[str, object]) -> Answers:
         wrong="yes",
         scope=" ".join(f"{k}={v}" for k, v in scope.items() if v and k != "env"),
         step=loose.word(loose.mapping(verdict.get("step")), "operation") or "none",
-        cause=cause,
+        cause=", ".join([cause, *map(str, loose.items(verdict.get("also")))]),
         do=f"{action or 'nothing'}{', replay' if result == 'failed' else ''}",
         sure=_sure(verdict),
         because=" ".join([*filter(None, [METRIC_OF.get(result)]), *pointers[:MOST_POINTERS]]),

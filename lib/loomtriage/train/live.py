@@ -196,10 +196,11 @@ class _Turn:
             sitting.opened, start=iso(window.start), baseline=iso(healthy)
         )
         self._held.write(ROUND_FILE, opened.as_json())
-        self._told(opened)
-        late = (datetime.now(UTC) - sitting.t0).total_seconds()
         try:
-            taken = self._desk(opened)
+            with self._held.watched(self._lab.root):
+                self._told(opened)
+                late = (datetime.now(UTC) - sitting.t0).total_seconds()
+                taken = self._desk(opened)
         except GaveUp as error:
             sitting.gave_up = str(error)
             return TriageAnswer(cause="unknown", state=State.NO_DATA)

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import secrets
+import shutil
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from loomtriage.train.closing import close, look_back
-from loomtriage.train.pool import pick, recorded_runs
+from loomtriage.train.drawn import unseen_copy
+from loomtriage.train.pool import lacking, pick, recorded_runs
 from loomtriage.train.rounds import (
     ROUND_FILE,
     TELEMETRY,
     Closed,
     Desk,
+    Held,
     Opened,
     Order,
     promised,
 )
 from loomtriage.train.stripped import strip_run
-from loomtriage.train.truth import drill_of
+from loomtriage.train.truth import Truth, drill_of
 
 MOVE_S = (86_400, 60 * 86_400)
 """Bounds of how far into the past a recording is moved, in seconds."""
@@ -41,38 +47,44 @@ def play_offline(
     Raises:
         GaveUp: no answers came; the round is on the board as abandoned.
         UsageError: there is no recorded run to draw from.
-        BundleDamaged: the board or the recorded run was edited.
+        BundleDamaged: the board was edited, or the recorded run: then nothing was promised.
     """
     draw = order.draw()
+    runs = recorded_runs(order.pool)
+    if note := lacking(runs):
+        say(note)
     chosen = pick(
-        recorded_runs(order.pool),
+        runs,
         lambda one: drill_of(one.truth.as_json()),
         level=order.level,
         draw=draw,
     )
-    with promised(order, chosen.truth, say=say) as held:
-        telemetry = held.folder / TELEMETRY
-        strip_run(
-            chosen.folder, telemetry, name=f"round-{held.id}", move_s=-draw.randrange(*MOVE_S)
-        )
-        told = Opened(
-            id=held.id,
-            commit=held.promise.commit,
-            mode=order.mode,
-            level=order.level,
-            source=f"run:{telemetry}",
-            folder=held.folder,
-            limit_s=order.limit_s,
-        )
-        held.write(ROUND_FILE, told.as_json())
+    # Whatever is wrong with the run is found before anything is promised.
+    with (room := TemporaryDirectory(prefix="loomtriage-r-")):
+        ready, name = Path(room.name) / TELEMETRY, f"telemetry-{secrets.token_hex(4)}"
+        with unseen_copy([one.folder for one in runs], chosen.folder) as run:
+            strip_run(run, ready, name=name, move_s=-draw.randrange(*MOVE_S))
+        with promised(order, chosen.truth, say=say) as held:
+            shutil.move(ready, held.folder / TELEMETRY)
+            room.cleanup()  # a director that is killed leaves nothing behind
+            return _seat(held, chosen.truth, desk, opened)
+
+
+def _seat(held: Held, truth: Truth, desk: Desk, opened: Callable[[Opened], None]) -> Closed:
+    """Start the clock, take the answers, and close."""
+    told = Opened(
+        id=held.id,
+        commit=held.promise.commit,
+        mode=held.order.mode,
+        level=held.order.level,
+        source=f"run:{held.folder / TELEMETRY}",
+        folder=held.folder,
+        limit_s=held.order.limit_s,
+    )
+    held.write(ROUND_FILE, told.as_json())
+    with held.watched(held.folder):
         t0 = datetime.now(UTC)
         opened(told)
         sheet = desk(told)
-        return close(
-            held,
-            told,
-            chosen.truth,
-            sheet,
-            t0=t0,
-            seen=look_back(held, told, sheet),
-        )
+    seen = look_back(held, told, sheet)
+    return close(held, told, truth, sheet, t0=t0, seen=seen)

@@ -15,13 +15,15 @@ from pathlib import Path
 from random import Random
 from typing import TypeVar
 
+from loomtriage.contract.causes import BY_ID
 from loomtriage.drills.book import DRILLS
 from loomtriage.drills.drill import Drill
 from loomtriage.drills.result import RESULT_FILE, is_proven
 from loomtriage.errors import BundleDamaged, UsageError
 from loomtriage.report import loose
 from loomtriage.sources.manifest import NAME
-from loomtriage.train.truth import NOTHING_WRONG, UNKNOWN, Truth, actions_of, truth_of
+from loomtriage.train.remedies import first_actions, replay_after
+from loomtriage.train.truth import NOTHING_WRONG, UNKNOWN, Truth, truth_of
 
 PLACEBO_SHARE = 0.2
 HARD_SHARE = 0.6
@@ -69,29 +71,40 @@ def pick(
     Raises:
         UsageError: there is nothing to choose from at that level.
     """
-    healthy = [one for one in items if _is_healthy(drill_of(one))]
-    faults = [one for one in items if not _is_healthy(drill_of(one))]
+    healthy = [one for one in items if _is_healthy(one)]
+    faults = [one for one in items if not _is_healthy(one)]
     wish = draw.random()
-    if healthy and (not faults or draw.random() < PLACEBO_SHARE):
-        return draw.choice(healthy)
     by_level = {own: [one for one in faults if level_of(drill_of(one)) is own] for own in Level}
     chosen = by_level[Level.BASIC]
     if level is None:
         chosen = faults
     elif level is not Level.BASIC:
         chosen = chosen + by_level[Level.FULL]
-    if level is Level.ADVANCED and by_level[Level.ADVANCED] and wish < HARD_SHARE:
-        chosen = by_level[Level.ADVANCED]
-    if not chosen:
+    if level is Level.ADVANCED and by_level[level] and (wish < HARD_SHARE or not chosen):
+        chosen = by_level[level]
+    # A pool is refused at each draw alike, not only when no placebo comes.
+    if not chosen and (faults or not healthy):
         raise UsageError(
             f"No recorded run can be a round at level {level or 'any'}.",
             hint="Give a folder of drill runs with --source, or another --level.",
         )
+    if healthy and (not faults or draw.random() < PLACEBO_SHARE):
+        return draw.choice(healthy)
     return draw.choice(chosen)
 
 
-def _is_healthy(drill: Drill | None) -> bool:
-    return drill is not None and drill.cause == NOTHING_WRONG
+def _is_healthy(item: object) -> bool:
+    """Whether nothing is wrong: by what is true of a recorded run, drill or not."""
+    if isinstance(item, Recorded):
+        return not item.truth.is_fault
+    return isinstance(item, Drill) and item.cause == NOTHING_WRONG
+
+
+def lacking(runs: Sequence[Recorded]) -> str:
+    """What a pool cannot give, one sentence; empty when it lacks nothing."""
+    if any(_is_healthy(one) for one in runs):
+        return ""
+    return "No recorded run of this pool is healthy: no round of it is a placebo."
 
 
 def recorded_runs(folder: Path) -> tuple[Recorded, ...]:
@@ -143,14 +156,16 @@ def _truth(run: Path) -> Truth | None:
         return truth_of(drill, run=run.name, operation=operation if is_right else "")
     if cause in ("", UNKNOWN):
         return None
+    failed = place.get("result") == "failed" if place.get("result") else None
     return Truth(
         drill="",
         run=run.name,
         causes=(cause,),
         scope=place,
         operation=operation,
-        actions=actions_of((cause,)) if cause != NOTHING_WRONG else (),
-        replay=place.get("result") == "failed" if place.get("result") else None,
+        actions=first_actions((cause,)) if cause != NOTHING_WRONG else (),
+        replay=replay_after((cause,), failed=failed),
+        close_out=BY_ID[cause].do,
     )
 
 

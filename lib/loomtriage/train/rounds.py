@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
-import os
 import secrets
+import shutil
+import signal
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from random import Random
 
+from loomtriage.case import VISITORS
+from loomtriage.drills.signals import EXIT_OF_SIGNAL
 from loomtriage.errors import Exit, TriageError
 from loomtriage.settings import settings
 from loomtriage.train import board
+from loomtriage.train.alive import alive, is_dead, mark_of
 from loomtriage.train.answers import Stamped
 from loomtriage.train.board import Kind
 from loomtriage.train.pool import Level
@@ -167,6 +170,17 @@ class Held:
         text = json.dumps(content, indent=1, sort_keys=True, ensure_ascii=True) + "\n"
         (self.folder / name).write_text(text, encoding="utf-8")
 
+    @contextmanager
+    def watched(self, place: Path) -> Iterator[None]:
+        """Keep every look at the telemetry in that place, by whatever command, until the end."""
+        book = place / VISITORS
+        book.touch(mode=0o600)
+        try:
+            yield
+        finally:
+            with suppress(FileNotFoundError):
+                shutil.move(book, self.folder / LOOKS_FILE)
+
     def abandon(self, why: str) -> None:
         """Put on the board that it does not score."""
         board.add(
@@ -190,14 +204,15 @@ def promised(order: Order, truth: Truth, *, say: Callable[[str], None]) -> Itera
 
     Raises:
         BundleDamaged: the board was edited.
+        GaveUp: no answers came, or a signal ended the round.
+        TriageError: there is no room for the round's folder.
     """
     sweep(order.board, say=say)
     name = secrets.token_hex(4)
     made = promise(truth)
-    folder = order.out / f"round-{name}"
-    folder.mkdir(mode=0o700, parents=True)
+    folder = _new_folder(order.out, name)
     held = Held(order=order, id=name, folder=folder, promise=made)
-    with _alive(name):
+    with alive(name):
         board.add(
             order.board,
             Kind.OPENED,
@@ -214,9 +229,34 @@ def promised(order: Order, truth: Truth, *, say: Callable[[str], None]) -> Itera
         except GaveUp as error:
             held.abandon(str(error))
             raise
+        except (KeyboardInterrupt, SystemExit) as error:
+            ended = _ended_by(error)
+            held.abandon(str(ended))
+            raise ended from None
         except BaseException as error:
             held.abandon(f"ended by {type(error).__name__}")
             raise
+
+
+def _new_folder(out: Path, name: str) -> Path:
+    folder = out / f"round-{name}"
+    try:
+        folder.mkdir(mode=0o700, parents=True)
+    except OSError as error:
+        raise TriageError(
+            f"{out.name} cannot take the folder of a round: {error.strerror}.",
+            hint="Give a folder that you may write to with --out, or set LOOMTRIAGE_RUNS.",
+        ) from None
+    return folder
+
+
+def _ended_by(error: BaseException) -> GaveUp:
+    """What ended a round from outside, by the signal's name."""
+    code = Exit.INTERRUPTED if isinstance(error, KeyboardInterrupt) else getattr(error, "code", 0)
+    found: dict[object, signal.Signals] = {int(end): one for one, end in EXIT_OF_SIGNAL.items()}
+    if code in found:
+        return GaveUp(f"ended by {found[code].name}", code=EXIT_OF_SIGNAL[found[code]])
+    return GaveUp(f"ended by {type(error).__name__}", code=Exit.INTERRUPTED)
 
 
 def sweep(folder: Path, *, say: Callable[[str], None] = board.unheard) -> tuple[str, ...]:
@@ -233,13 +273,13 @@ def sweep(folder: Path, *, say: Callable[[str], None] = board.unheard) -> tuple[
     closed = {one.round for one in entries if one.kind is not Kind.OPENED}
     waiting = [one for one in entries if one.kind is Kind.OPENED and one.round not in closed]
     overdue = {one.round for one in board.left_open(entries, now=datetime.now(UTC))}
-    dead = [one for one in waiting if _is_dead(one.round) or one.round in overdue]
+    dead = [one for one in waiting if is_dead(one.round) or one.round in overdue]
     for one in dead:
         say(f"Round {one.round} was killed; it is abandoned.")
         if one.content.get("mode") == Mode.LIVE.value:
             _recover(say)
         board.add(folder, Kind.ABANDONED, one.round, why="its director was killed")
-        _mark(one.round).unlink(missing_ok=True)
+        mark_of(one.round).unlink(missing_ok=True)
     return tuple(one.round for one in dead)
 
 
@@ -250,35 +290,3 @@ def _recover(say: Callable[[str], None]) -> None:
         say(str(recover(settings().home_dir(), say=say)))
     except TriageError as error:
         say(f"{error} `loomtriage recover` finishes the rest.")
-
-
-def _mark(name: str) -> Path:
-    return settings().home_dir() / "rounds" / name
-
-
-@contextmanager
-def _alive(name: str) -> Iterator[None]:
-    """Hold a file locked while the director lives; the kernel lets go of it when it is killed."""
-    path = _mark(name)
-    path.parent.mkdir(mode=0o700, exist_ok=True)
-    with path.open("w") as file:
-        fcntl.flock(file.fileno(), fcntl.LOCK_EX)
-        try:
-            yield
-        finally:
-            path.unlink(missing_ok=True)
-
-
-def _is_dead(name: str) -> bool:
-    """Whether a director of this machine held that round and is gone."""
-    try:
-        handle = os.open(_mark(name), os.O_RDWR)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    finally:
-        os.close(handle)
-    return True

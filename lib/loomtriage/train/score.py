@@ -4,6 +4,7 @@
     · 2^(-mitigated after / limit) · 0.9^hints
 
 A part that the truth says nothing about is not judged, and the others share its weight.
+Where two faults stand, whoever names one of them is right, and has half of the ground.
 A placebo that is called a fault is worth nothing.
 """
 
@@ -14,7 +15,7 @@ from dataclasses import dataclass, field
 
 from loomtriage.report.tables import Table
 from loomtriage.train.answers import NO_PLACE, Answers, Stamped
-from loomtriage.train.truth import NOTHING_WRONG, UNKNOWN, Truth
+from loomtriage.train.truth import UNKNOWN, Truth
 
 WEIGHTS: Mapping[str, float] = {
     "detect": 0.15,
@@ -43,9 +44,11 @@ class Score:
     Attributes:
         parts: in the order of the weights.
         total: 0 to 100.
-        right: whether an accepted cause was named.
+        right: whether an accepted cause was named, and no wrong one beside it.
         abstained: whether `unknown` was said although there was a cause.
         false_alarm: whether a placebo was called a fault.
+        named: how many of the faults that stood were named; none beside a wrong cause.
+        faults: how many stood, 0 in a placebo.
         brier: squared distance of the stated confidence from what was the case, None without one.
         times: seconds from t0 to detection, place, cause, remedy and restored lab; None when it
             did not come.
@@ -59,6 +62,8 @@ class Score:
     abstained: bool
     false_alarm: bool
     brier: float | None
+    named: int = 0
+    faults: int = 0
     times: Mapping[str, float | None] = field(default_factory=dict)
     pace: float = 1.0
     hints: int = 0
@@ -71,6 +76,8 @@ class Score:
             "right": self.right,
             "abstained": self.abstained,
             "false_alarm": self.false_alarm,
+            "named": self.named,
+            "faults": self.faults,
             "brier": self.brier,
             "times_s": dict(self.times),
             "hints": self.hints,
@@ -87,6 +94,9 @@ class Score:
             )
             for part in self.parts
         ]
+        if self.faults > 1:
+            named = f"{self.named} of {self.faults}"
+            rows.append(("faults named", "", named, "scales the ground"))
         rows.append(("pace", "", f"{self.pace:.2f}", "2^(-time to the remedy / limit)"))
         rows.append(("hints", "", str(self.hints), f"each costs {HINT_COST:.0%}"))
         rows.append(("score", "", f"{self.total:.0f}", "of 100"))
@@ -95,7 +105,13 @@ class Score:
 
     def timers(self) -> Table:
         """Seconds from the start of the clock to each moment."""
-        meanings = ("detected", "place right", "cause right", "remedy right", "lab restored")
+        meanings = (
+            "first detected",
+            "place right to the end",
+            "cause right to the end",
+            "remedy right to the end",
+            "lab restored",
+        )
         rows = tuple(
             (name, meaning, "none" if (at := self.times.get(name)) is None else f"{at:.0f}")
             for name, meaning in zip(TIMERS, meanings, strict=True)
@@ -123,11 +139,12 @@ class Proven:
 def score(
     truth: Truth, sheet: Sequence[Stamped], *, limit_s: float, proven: Proven, hints: int = 0
 ) -> Score:
-    """Score the last answers of a sheet; the earlier ones say when each of them first stood."""
+    """Score the last answers of a sheet; the earlier ones say since when each of them stands."""
     final = sheet[-1].answers
     right = _names_cause(truth, final)
-    names_fault = final.wrong == "yes" and final.cause not in ("", UNKNOWN)
+    names_fault = final.wrong == "yes" and final.causes not in ((), (UNKNOWN,))
     false_alarm = names_fault and not truth.is_fault
+    named, faults = _named(truth, final)
     parts = _parts(truth, final, proven)
     if false_alarm:
         parts = tuple(Part(name=one.name, value=0.0, says="Nothing was wrong.") for one in parts)
@@ -140,9 +157,11 @@ def score(
         parts=parts,
         total=100.0 * share * pace * (1 - HINT_COST) ** hints,
         right=right,
-        abstained=not right and final.cause in ("", UNKNOWN) and final.wrong != "no",
+        abstained=not right and final.causes in ((), (UNKNOWN,)),
         false_alarm=false_alarm,
         brier=_brier(final, right=right),
+        named=named,
+        faults=faults,
         times=times,
         pace=pace,
         hints=hints,
@@ -151,14 +170,24 @@ def score(
 
 def _brier(given: Answers, *, right: bool) -> float | None:
     """Who abstains, or states no confidence, is not measured by it."""
-    if given.sure is None or given.cause == UNKNOWN:
+    if given.sure is None or UNKNOWN in given.causes:
         return None
     return round((given.sure - right) ** 2, 4)
 
 
 def _names_cause(truth: Truth, given: Answers) -> bool:
-    cause = given.cause or (NOTHING_WRONG if given.wrong == "no" else "")
-    return cause in truth.causes
+    return bool(given.causes) and set(given.causes) <= {*truth.causes, *truth.near}
+
+
+def _named(truth: Truth, given: Answers) -> tuple[int, int]:
+    """How many of the faults that stood are named, and how many stood."""
+    if not truth.is_fault:
+        return 0, 0
+    # Whoever says every cause there is has named none.
+    is_right = _names_cause(truth, given)
+    if not truth.faults:
+        return int(is_right), 1
+    return len(set(given.causes) & set(truth.faults)) if is_right else 0, len(truth.faults)
 
 
 def _parts(truth: Truth, given: Answers, proven: Proven) -> tuple[Part, ...]:
@@ -190,13 +219,20 @@ def _ground(truth: Truth, given: Answers, proven: Proven) -> Part:
         return Part(name="ground", value=None, says="There is nothing to prove.")
     if not _names_cause(truth, given):
         return Part(name="ground", value=0.0, says="A wrong cause has no ground.")
-    return Part(name="ground", value=proven.grounded, says=proven.says)
+    named, faults = _named(truth, given)
+    if proven.grounded is None or named == faults:
+        return Part(name="ground", value=proven.grounded, says=proven.says)
+    says = f"{proven.says} {named} of {faults} faults named."
+    return Part(name="ground", value=proven.grounded * named / faults, says=says)
 
 
 def _mitigate(truth: Truth, given: Answers) -> Part:
     if not truth.actions:
         return Part(name="mitigate", value=None, says="No one remedy is right.")
-    says = f"First {' or '.join(truth.actions)}; you said {given.action or 'nothing'}."
+    says = (
+        f"First {' or '.join(truth.actions)}; you said {given.action or 'nothing'}. "
+        f"{truth.close_out}"
+    ).strip()
     return Part(name="mitigate", value=float(given.action in truth.actions), says=says)
 
 
@@ -211,17 +247,25 @@ def _close_out(truth: Truth, given: Answers) -> Part:
 
 
 def _times(truth: Truth, sheet: Sequence[Stamped], proven: Proven) -> dict[str, float | None]:
-    def first(is_reached: Callable[[Answers], bool]) -> float | None:
-        moments = (round(one.after_s, 2) for one in sheet if is_reached(one.answers))
-        return next(moments, None)
-
+    detected = (one.after_s for one in sheet if _detect(truth, one.answers).value == 1.0)
+    first = next(detected, None)
     return {
-        "TTD": first(lambda one: _detect(truth, one).value == 1.0),
-        "TTL": first(lambda one: _localise(truth, one).value == 1.0),
-        "TTX": first(lambda one: _names_cause(truth, one)),
-        "TTM": first(lambda one: _is_remedy(truth, one)),
+        "TTD": None if first is None else round(first, 2),
+        "TTL": _stands(sheet, lambda one: _localise(truth, one).value == 1.0),
+        "TTX": _stands(sheet, lambda one: _names_cause(truth, one)),
+        "TTM": _stands(sheet, lambda one: _is_remedy(truth, one)),
         "TTR": proven.restored_s,
     }
+
+
+def _stands(sheet: Sequence[Stamped], is_right: Callable[[Answers], bool]) -> float | None:
+    """Since when it is right to the end: a guess that was given up on buys no time."""
+    since = None
+    for one in reversed(sheet):
+        if not is_right(one.answers):
+            break
+        since = round(one.after_s, 2)
+    return since
 
 
 def _is_remedy(truth: Truth, given: Answers) -> bool:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from math import inf
 
 from loomtriage.errors import UsageError
 from loomtriage.model import Finding, State, Verdict, judge
@@ -16,42 +18,16 @@ from loomtriage.train.board import Entry, Kind
 from loomtriage.train.ordering import board_of
 from loomtriage.train.progress import draw_scores, draw_times
 from loomtriage.train.score import TIMERS
-from loomtriage.train.spread import LEAST, middle
+from loomtriage.train.spread import LEAST, mean, middle
+from loomtriage.train.taken import Taken, due, taken_of
 from loomtriage.train.truth import NOTHING_WRONG
 
 RIVALS = "Programs took the same rounds, without a clock; their pointers are not judged."
-NOTE = f"Medians with 95 % bootstrap intervals, from {LEAST} rounds on; fewer rank nobody."
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Taken:
-    """One scored round.
-
-    Attributes:
-        who: name on the board.
-        at: when it was closed, aware UTC.
-        cause: what it was, the fault's own first cause.
-        said: the cause that was said.
-        score: as the board keeps it.
-    """
-
-    who: str
-    at: datetime
-    cause: str
-    said: str
-    score: Mapping[str, object]
-
-    @property
-    def is_right(self) -> bool:
-        """Whether an accepted cause was named."""
-        return bool(self.score.get("right"))
-
-    def number(self, *keys: str) -> float | None:
-        """A number of the score by its path, None where it was not measured."""
-        value: object = self.score
-        for key in keys:
-            value = loose.mapping(value).get(key)
-        return float(value) if isinstance(value, int | float) else None
+NOTE = (
+    f"From {LEAST} rounds on, fewer rank nobody: medians with exact 95 % intervals of the ordered "
+    f"values ({LEAST} values cover 94 %), the Brier score as a mean with a bootstrap interval."
+)
+SEEDED = "A round whose seed was given can be known before: it is counted, and not measured."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,14 +37,14 @@ class Scoreboard:
     Attributes:
         taken: scored rounds in order.
         rivals: the same rounds as a program answered them, by its name.
-        abandoned: rounds that do not score, by name.
+        abandoned: rounds that do not score, by name and mode.
         who: whose progress is shown.
         left: what a killed writer left on the board, and what became of it.
     """
 
     taken: tuple[Taken, ...]
     rivals: tuple[Taken, ...] = ()
-    abandoned: Mapping[str, int] = field(default_factory=dict)
+    abandoned: Mapping[tuple[str, str], int] = field(default_factory=dict)
     who: str = ""
     left: tuple[str, ...] = ()
 
@@ -77,13 +53,13 @@ class Scoreboard:
         """Whose board it is and how many rounds it rests on; NO_DATA without any."""
         mine = self._mine()
         if not mine:
-            says = "No scored round yet. Take one: loomtriage train --offline"
+            says = f"No round to measure yet. Take one: loomtriage train --offline{self._seeded()}"
             told = Finding(check="board", state=State.NO_DATA, says=says)
             return judge((told, *self._left()))
         right = sum(one.is_right for one in mine)
         says = (
             f"{self.who or 'everybody'}: {right} of {len(mine)} causes right, median score "
-            f"{middle(_numbers(mine, 'total'))}."
+            f"{middle(_numbers(mine, 'total'))}.{self._seeded()}"
         )
         told = Finding(check="board", state=State.OK, says=says, n=len(mine))
         return judge((told, *self._left()))
@@ -123,41 +99,60 @@ class Scoreboard:
     def _left(self) -> tuple[Finding, ...]:
         return tuple(Finding(check="board.end", state=State.WARN, says=says) for says in self.left)
 
-    def _mine(self) -> tuple[Taken, ...]:
-        return tuple(one for one in self.taken if not self.who or one.who == self.who)
+    def _of_who(self) -> list[Taken]:
+        return [one for one in self.taken if not self.who or one.who == self.who]
+
+    def _mine(self) -> list[Taken]:
+        """Rounds that can be measured: nobody could know what would come."""
+        return [one for one in self._of_who() if not one.is_seeded]
+
+    def _seeded(self) -> str:
+        seeded = sum(one.is_seeded for one in self._of_who())
+        return f" {seeded} seeded round(s) are not measured." if seeded else ""
+
+    def _modes(self) -> list[str]:
+        """The modes that there are; each is measured by itself, for their limits differ."""
+        return sorted({one.mode for one in self.taken} | {mode for _, mode in self.abandoned})
 
     def _measures(self) -> Table:
-        rows = []
-        people = [*(one.who for one in self.taken), *self.abandoned]
-        for name in dict.fromkeys([*people, *(one.who for one in self.rivals)]):
-            taken = self.taken if name in people else self.rivals
-            mine = [one for one in taken if one.who == name]
-            sound = [one for one in mine if one.cause == NOTHING_WRONG]
-            alarms = sum(bool(one.score.get("false_alarm")) for one in sound)
-            rows.append(
-                (
-                    name,
-                    str(len(mine)),
-                    str(self.abandoned.get(name, 0)),
-                    f"{sum(one.is_right for one in mine)} of {len(mine)}",
-                    middle(_numbers(mine, "total")),
-                    middle(_numbers(mine, "brier"), digits=2),
-                    middle(_numbers(mine, "parts", "ground"), digits=2),
-                    f"{alarms} of {len(sound)}",
-                )
-            )
-        columns = ("who", "rounds", "abandoned", "cause right", "score", "Brier", "grounding",
-                   "placebo alarms")  # fmt: skip
-        note = f"{NOTE} {RIVALS}" if self.rivals else NOTE
+        rows = [*self._rows(self.taken, self.abandoned), *self._rows(self.rivals, {})]
+        columns = (
+            "who",
+            "rounds",
+            "seeded, not measured",
+            "abandoned",
+            "cause right",
+            "both faults named",
+            "score",
+            "Brier",
+            "grounding",
+            "placebo alarms",
+        )
+        seeded = SEEDED if any(one.is_seeded for one in self.taken) else ""
+        note = " ".join(filter(None, [NOTE, seeded, RIVALS if self.rivals else ""]))
         return Table(id="measures", title="Measures", columns=columns, rows=tuple(rows), note=note)
 
+    def _rows(
+        self, taken: tuple[Taken, ...], abandoned: Mapping[tuple[str, str], int]
+    ) -> Iterator[tuple[str, ...]]:
+        is_split = len(self._modes()) > 1
+        for name, mode in dict.fromkeys([*((one.who, one.mode) for one in taken), *abandoned]):
+            mine = [one for one in taken if (one.who, one.mode) == (name, mode)]
+            shown = f"{name}, {mode}" if is_split and mode else name
+            yield _measured(shown, mine, abandoned=abandoned.get((name, mode), 0))
+
     def _times(self) -> Table:
-        mine = self._mine()
-        found = {timer: _numbers(mine, "times_s", timer) for timer in TIMERS}
-        rows = tuple((timer, str(len(times)), middle(times)) for timer, times in found.items())
+        mine, modes = self._mine(), self._modes() or [""]
+        rows = []
+        for timer, mode in ((timer, mode) for timer in TIMERS for mode in modes):
+            moments = [one.moment(timer) for one in mine if one.mode == mode]
+            times = [at for at in moments if at is not None]
+            name = f"{timer}, {mode}" if len(modes) > 1 and mode else timer
+            reached = f"{sum(at < inf for at in times)} of {len(times)}"
+            rows.append((name, reached, middle(times)))
         columns = ("timer", "reached", "seconds")
-        note = f"{NOTE} Only rounds in which the moment was reached, of {len(mine)}."
-        return Table(id="times", title="Times", columns=columns, rows=rows, note=note)
+        note = f"{NOTE} What was not reached counts as longer than the limit."
+        return Table(id="times", title="Times", columns=columns, rows=tuple(rows), note=note)
 
     def _confusion(self) -> Table:
         mine = self._mine()
@@ -177,35 +172,35 @@ class Scoreboard:
         return Table(id="confusion", title="What was taken for what", columns=columns, rows=rows)
 
     def _next(self) -> Table:
+        mine = self._mine()
+        people = dict.fromkeys(one.who for one in mine)
         rows = tuple(
-            (cause, f"{wrong} of {n}", f"{late} round(s) ago" if late >= 0 else "", why)
-            for cause, wrong, n, late, why in due(self._mine())
+            (name, cause, f"{wrong} of {n}", f"{late} round(s) ago", why)
+            for name in people
+            for cause, wrong, n, late, why in due([one for one in mine if one.who == name])
         )
-        columns = ("cause", "missed", "due", "why")
+        columns = ("who", "cause", "missed", "due", "why")
         return Table(id="next", title="What to train next", columns=columns, rows=rows)
 
 
-def due(taken: Sequence[Taken]) -> list[tuple[str, int, int, int, str]]:
-    """Causes to train next: most overdue first, and of those the most often missed.
-
-    A cause comes again after 2^k rounds, k being how often it was right in a row: what is missed
-    comes at once, what sits comes seldom.
-    """
-    found = []
-    for cause in dict.fromkeys(one.cause for one in taken):
-        mine = [one for one in taken if one.cause == cause]
-        streak = 0
-        for one in reversed(mine):
-            if not one.is_right:
-                break
-            streak += 1
-        last = max(n for n, one in enumerate(taken) if one.cause == cause)
-        late = (len(taken) - last) - 2**streak
-        wrong = [one.said or "nothing" for one in mine if not one.is_right]
-        why = f"taken for {', '.join(dict.fromkeys(wrong))}" if wrong else f"right {streak} times"
-        if late >= 0:
-            found.append((cause, len(wrong), len(mine), late, why))
-    return sorted(found, key=lambda one: (-one[1] / one[2], -one[3], one[0]))
+def _measured(name: str, taken: list[Taken], *, abandoned: int) -> tuple[str, ...]:
+    """One row of the measures."""
+    mine = [one for one in taken if not one.is_seeded]
+    sound = [one for one in mine if one.cause == NOTHING_WRONG]
+    several = [one for one in mine if len(one.faults) > 1]
+    whole = sum(all(map(one.named, one.faults)) for one in several)
+    return (
+        name,
+        str(len(mine)),
+        str(len(taken) - len(mine)),
+        str(abandoned),
+        f"{sum(one.is_right for one in mine)} of {len(mine)}",
+        f"{whole} of {len(several)}",
+        middle(_numbers(mine, "total")),
+        mean(_numbers(mine, "brier"), digits=2),
+        middle(_numbers(mine, "parts", "ground"), digits=2),
+        f"{sum(bool(one.score.get('false_alarm')) for one in sound)} of {len(sound)}",
+    )
 
 
 def scoreboard(board_folder: str = "", *, who: str = "") -> Scoreboard:
@@ -221,37 +216,32 @@ def scoreboard(board_folder: str = "", *, who: str = "") -> Scoreboard:
     left: list[str] = []
     entries = board.read(board_of(board_folder), say=left.append)
     opened = {one.round: one for one in entries if one.kind is Kind.OPENED}
-    names = {name: loose.word(one.content, "who") for name, one in opened.items()}
     # What closed a round first counts, however often it was closed.
     closed = {one.round: one for one in reversed(entries) if one.kind is not Kind.OPENED}
     scored = [one for one in entries if one.kind is Kind.SCORED and closed[one.round] is one]
     lost = [one for one in closed.values() if one.kind is Kind.ABANDONED]
     lost += board.left_open(entries, now=datetime.now(UTC))
-    gone: dict[str, int] = {}
-    for one in lost:
-        name = names.get(one.round, "")
-        gone[name] = gone.get(name, 0) + 1
+    names = {name: _named(one) for name, one in opened.items()}
+    pairs = [(one, opened.get(one.round)) for one in scored]
     return Scoreboard(
-        taken=tuple(_taken(one, one.content, names.get(one.round, "")) for one in scored),
+        taken=tuple(
+            taken_of(one, first, who=names.get(one.round, ("", ""))[0], told=one.content)
+            for one, first in pairs
+        ),
         rivals=tuple(
-            _taken(one, loose.mapping(told), name)
-            for one in scored
+            taken_of(one, first, who=name, told=loose.mapping(told))
+            for one, first in pairs
             for name, told in loose.mapping(one.content.get("rivals")).items()
         ),
-        abandoned=gone,
+        abandoned=Counter(names.get(one.round, ("", "")) for one in lost),
         who=who,
         left=tuple(left),
     )
 
 
-def _taken(entry: Entry, told: Mapping[str, object], who: str) -> Taken:
-    """One round as somebody answered it, whose answers and score are told."""
-    answers, score = loose.mapping(told.get("answers")), loose.mapping(told.get("score"))
-    causes = [str(c) for c in loose.items(loose.mapping(entry.content.get("truth")).get("causes"))]
-    said = loose.word(answers, "cause") or (NOTHING_WRONG if answers.get("wrong") == "no" else "")
-    # A second right cause is no confusion.
-    cause = said if score.get("right") and said in causes else causes[0] if causes else ""
-    return Taken(who=who, at=entry.at, cause=cause, said=said, score=score)
+def _named(opened: Entry) -> tuple[str, str]:
+    """Who took a round, and in which mode."""
+    return loose.word(opened.content, "who"), loose.word(opened.content, "mode")
 
 
 def _numbers(taken: Sequence[Taken], *keys: str) -> list[float]:

@@ -6,9 +6,11 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import IO
 
 from loomtriage.errors import TriageError, UsageError
 from loomtriage.model import Finding, State, Verdict, judge
@@ -62,17 +64,19 @@ class Round:
     Attributes:
         told: what the director told when the clock started.
         director: the process that knows the truth; it ends with this one.
+        errors: what the director leaves when it fails.
         revealed: what the round came to, None while its clock runs.
     """
 
     told: Mapping[str, object]
     director: subprocess.Popen[str] = field(repr=False)
+    errors: IO[str] = field(repr=False)
     revealed: Reveal | None = field(default=None, repr=False)
 
     def look(self, what: str) -> StageResult | Table:
         """A stage of the path, or `lines`, `spans`, `rows`, or a metric; kept for the debrief.
 
-        `explain` and what follows it name the cause: a hint, which costs.
+        `explain`, `retries` and `close` name the cause: each is a hint, which costs once.
 
         Raises:
             UsageError: nothing has that name.
@@ -80,18 +84,24 @@ class Round:
         return look(Path(str(self.told["folder"])), what)
 
     def submit(self, answers: Answers) -> Reveal:
-        """Hand the answers in; without all six the clock goes on, with all of them it is over."""
+        """Hand the answers in, each with its time; with all six of them the round is over.
+
+        After the round is over, any answers only tell what it came to.
+        """
         if self.revealed is not None:
             return self.revealed
-        if answers.lacks:
+        goes_on = self.director.poll() is None
+        if goes_on and answers != Answers():
+            _hand_in(Path(str(self.told["folder"])) / ANSWERS_FILE, answers)
+        if goes_on and answers.lacks:
             says = "; ".join(f"{name}: {ASKED[name]}" for name in answers.lacks)
             finding = Finding(
-                check="round.answers", state=State.NO_DATA, says=f"Not handed in. Lacking {says}"
+                check="round.answers",
+                state=State.NO_DATA,
+                says=f"The clock goes on. Lacking {says}",
             )
             return Reveal(verdict=judge((finding,)), told={})
-        if self.director.poll() is None:
-            _hand_in(Path(str(self.told["folder"])) / ANSWERS_FILE, answers)
-        told = _heard(self.director)
+        told = _heard(self.director, self.errors)
         self.revealed = Reveal(verdict=_verdict(told), told=told)
         return self.revealed
 
@@ -140,11 +150,12 @@ def open_round(  # noqa: PLR0913  (one argument per notebook parameter)
         "who": who,
         "limit_s": 0,
     }
+    errors = tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace")  # noqa: SIM115
     director = subprocess.Popen(
         (sys.executable, "-m", "loomtriage.train.director"),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
+        stderr=errors,
         text=True,
         # A signal to the notebook must not end the round half-way.
         start_new_session=True,
@@ -153,7 +164,7 @@ def open_round(  # noqa: PLR0913  (one argument per notebook parameter)
     director.stdin.write(json.dumps(order) + "\n")
     director.stdin.flush()
     try:
-        told = _heard(director)
+        told = _heard(director, errors)
     except BaseException:
         director.stdin.close()  # whoever does not wait for the clock leaves the round
         raise
@@ -162,16 +173,23 @@ def open_round(  # noqa: PLR0913  (one argument per notebook parameter)
             f"The round did not start: {told.get('why')}",
             hint=str(told.get("hint") or "Run `loomtriage train` in a terminal to see why."),
         )
-    return Round(told=told, director=director)
+    return Round(told=told, director=director, errors=errors)
 
 
-def _heard(director: subprocess.Popen[str]) -> dict[str, object]:
+def _heard(director: subprocess.Popen[str], errors: IO[str]) -> dict[str, object]:
     """The next thing that the director tells, but for its progress: a notebook shows results."""
     for line in director.stdout or ():
         told = dict(json.loads(line))
         if "kind" in told:
             return told
-    return {"kind": "failed", "why": "its director ended", "hint": ""}
+    director.wait()
+    errors.seek(0)
+    last = (errors.read().splitlines() or [""])[-1][:300]
+    return {
+        "kind": "failed",
+        "why": f"its director ended: {last or director.returncode}",
+        "hint": "",
+    }
 
 
 def _hand_in(path: Path, answers: Answers) -> None:

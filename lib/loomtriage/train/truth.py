@@ -13,17 +13,19 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 
-from loomtriage.contract.causes import BY_ID
 from loomtriage.drills.book import DRILLS
 from loomtriage.drills.drill import Drill
 from loomtriage.drills.record import canonical
 from loomtriage.errors import BundleDamaged
+from loomtriage.train.remedies import first_actions, replay_after
 
 NOTHING_WRONG = "none"
 UNKNOWN = "unknown"
 NONCE_BYTES = 32
 DEAD_ROWS = "terminal_failed"
 """The metric of rows that failed for good: whoever closes such a fault out must replay them."""
+NEAR: Mapping[str, tuple[str, ...]] = {"slow_es": ("es_slow",)}
+"""Causes that a person may name for a drill as well: true, although the triage has no proof."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,19 +36,26 @@ class Truth:
         drill: id in the drill book, empty for a recorded incident that is no drill.
         run: what was played back or performed, in words.
         causes: the causes that are right, the fault's own first.
+        faults: causes that stood at once where there were several; whoever names one is right,
+            and has named that share.
+        near: causes that are right when a person names them.
         scope: label by key where it is to be found; a key that is not here is not judged.
         operation: name of the span that fails, empty where no step is to be named.
         actions: the first actions that are right, empty where none can be judged.
         replay: whether rows must be replayed afterwards, None where that cannot be judged.
+        close_out: what to do, in the drill's own words.
     """
 
     drill: str
     run: str
     causes: tuple[str, ...]
+    faults: tuple[str, ...] = ()
+    near: tuple[str, ...] = ()
     scope: Mapping[str, str] = field(default_factory=dict)
     operation: str = ""
     actions: tuple[str, ...] = ()
     replay: bool | None = None
+    close_out: str = ""
 
     @property
     def is_fault(self) -> bool:
@@ -80,16 +89,14 @@ def truth_of(
         drill=drill.id,
         run=run,
         causes=causes,
+        faults=drill.faults if len(drill.faults) > 1 else (),
+        near=NEAR.get(drill.id, ()),
         scope={**(scope or {}), **own} if is_known else {},
         operation=operation if is_known else "",
-        actions=actions_of(causes) if is_known else (),
-        replay=dead if is_known else None,
+        actions=first_actions(causes) if is_known else (),
+        replay=replay_after(causes, failed=dead) if is_known else None,
+        close_out=drill.close_out,
     )
-
-
-def actions_of(causes: tuple[str, ...]) -> tuple[str, ...]:
-    """What to do first about each of these causes."""
-    return tuple(dict.fromkeys(str(BY_ID[cause].action) for cause in causes))
 
 
 def drill_of(truth: Mapping[str, object]) -> Drill | None:
