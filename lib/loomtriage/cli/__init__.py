@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+from typing import NoReturn
 
 import typer
 from typer.exceptions import TyperException
@@ -30,6 +31,7 @@ from loomtriage.errors import Exit, TriageError
 app = typer.Typer(
     name="loomtriage",
     help="Metrics narrow, traces locate, logs prove; drills make it muscle memory.",
+    epilog="With -v anywhere in a command, a failure shows its traceback.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -62,8 +64,7 @@ def main(argv: list[str] | None = None) -> None:
             [a for a in arguments if a != "-v"], prog_name="loomtriage", standalone_mode=False
         )
     except TyperException as error:
-        says = getattr(error, "message", "") or str(error)
-        fail(f"{says} See `loomtriage --help`.", Exit.USAGE)
+        _usage(error)
     except TriageError as error:
         if verbose:
             raise
@@ -75,6 +76,23 @@ def main(argv: list[str] | None = None) -> None:
     except Exception as error:
         if verbose:
             raise
-        text = f"{type(error).__name__}: {error}".splitlines()[0][:300]
+        from loomtriage.sources.redact import safe
+
+        text = _sentence(safe(f"{type(error).__name__}: {error}", limit=300))
         fail(f"{text} This is a defect; run again with -v for the traceback.", Exit.ERROR)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _usage(error: TyperException) -> NoReturn:
+    """What is wrong with the words of a command, and whose help says more."""
+    says = error.format_message()
+    if says.startswith("Usage:"):  # a command that needs words was given none
+        print(says, file=sys.stderr)
+        sys.exit(int(Exit.USAGE))
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context else "loomtriage"
+    fail(f"{_sentence(says)} See `{command} --help`.", Exit.USAGE)
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith((".", "?", "!")) else f"{text}."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -92,8 +93,8 @@ def replay(  # noqa: PLR0913, PLR0917  (one parameter per documented option)
 
     path = Path(plan)
     made = read_plan(path)
-    dsn = _replayer_dsn(source)
     if not apply:
+        dsn = _replayer_dsn(source)
         with connected(dsn, read_only=True) as session:
             refuse_late(session, made, now=datetime.now(UTC))
             refuse_other_target(made.target, read_target(session))
@@ -101,10 +102,12 @@ def replay(  # noqa: PLR0913, PLR0917  (one parameter per documented option)
         print(printable(dry_words(made, told, plan_path=relative(path), source=source)))
         raise typer.Exit(int(Exit.OK if told["ready"] else Exit.NO_DATA))
     request = Request(digest=digest, who=by, why=why, fixed=fixed, env=confirm_env, many=many)
-    with connected(dsn, read_only=False) as session:
-        warrant = permit(session, made, request, now=datetime.now(UTC))
-        pace = Pace(rows_per_s=rate, batch=100 if rate else 1000)
-        outcome = run(session, made, warrant, pace=pace, say=say)
+    with _no_drill(source):
+        dsn = _replayer_dsn(source)
+        with connected(dsn, read_only=False) as session:
+            warrant = permit(session, made, request, now=datetime.now(UTC))
+            pace = Pace(rows_per_s=rate, batch=100 if rate else 1000)
+            outcome = run(session, made, warrant, pace=pace, say=say)
     audit = _audit(dsn, made)
     if outcome.cut and audit is not None:
         # The last batch may have been written although its answer never came.
@@ -133,8 +136,7 @@ def _reader_dsn(source: str) -> str:
     kind, name = _split(source)
     if kind == "lab":
         return lab_state(name).triage_dsn
-    dsn = os.environ.get(settings().database_env, "")
-    return dsn or _unset(settings().database_env, "a role that can only read")
+    return _dsn_in(settings().database_env, "a role that can only read")
 
 
 def _replayer_dsn(source: str) -> str:
@@ -145,13 +147,28 @@ def _replayer_dsn(source: str) -> str:
 
     kind, name = _split(source)
     if kind == "live":
-        dsn = os.environ.get(settings().replay_database_env, "")
-        return dsn or _unset(settings().replay_database_env, f"the role {REPLAYER_ROLE}")
+        return _dsn_in(settings().replay_database_env, f"the role {REPLAYER_ROLE}")
     lab = lab_state(name)
     if not has_audit(lab.triage_dsn):
         say("This lab has no audit table yet; it gets one now, and a role that may only replay.")
         make_audit(lab.dsn, password=password(REPLAYER_ROLE, lab.token))
     return database_url(lab.ports["postgres"], role=REPLAYER_ROLE, token=lab.token)
+
+
+def _no_drill(source: str) -> AbstractContextManager[None]:
+    """A drill counts its lab's rows and replays what it failed: none may begin meanwhile.
+
+    Raises:
+        Refused: on entering, when one is running.
+    """
+    from loomtriage.drills.lock import drill_lock
+    from loomtriage.evidence import lab_state
+    from loomtriage.settings import settings
+
+    kind, name = _split(source)
+    if kind != "lab":
+        return nullcontext()
+    return drill_lock(settings().home_dir(), lab_state(name).lab_id)
 
 
 def _split(source: str) -> tuple[str, str]:
@@ -165,8 +182,13 @@ def _split(source: str) -> tuple[str, str]:
     return kind, ""
 
 
-def _unset(name: str, role: str) -> str:
-    raise UsageError(f"{name} is not set.", hint=f"Set it to the DSN of {role}.")
+def _dsn_in(name: str, role: str) -> str:
+    from loomtriage.postgres.dsn import read_dsn
+
+    dsn = os.environ.get(name, "")
+    if not dsn.strip():
+        raise UsageError(f"{name} is not set.", hint=f"Set it to the DSN of {role}.")
+    return read_dsn(dsn, name=name)
 
 
 def _plan_path(made: Plan, out: str) -> Path:

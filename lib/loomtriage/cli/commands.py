@@ -148,7 +148,7 @@ def runs(out: Out = "", as_json: Json = False) -> None:
         print(json.dumps(rows, indent=1))
         return
     for row in rows:
-        print(f"{row['state']:<8}{row['cause']:<20}{row['id']}")
+        print(f"{row['state']:<8}{row['cause'] or 'no triage':<20}{row['id']}")
     if not rows:
         print("No runs yet. Start with: loomtriage path --source example:es_down")
 
@@ -194,7 +194,7 @@ def _investigate(  # noqa: PLR0913  (what is asked, where, and how it is shown)
             if extras and extras.incident:
                 add_incident(folder, case=case, kernel=kernel, parameters=parameters, say=say)
             final = seal(folder, found)
-    show(final, found.verdict, as_json=as_json)
+    show(final, found.verdict, source=case.source, as_json=as_json)
     if extras and extras.incident and not as_json:
         print(f"incident  {printable(relative(final / 'incident.html'))}")
     raise typer.Exit(found.exit_code)

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import signal
-import subprocess
-import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from threading import Thread
-from typing import IO, TYPE_CHECKING, Annotated
+from json import dumps
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from loomtriage.cli.options import Json, Out, out_dir, worker_command
-from loomtriage.cli.terminal import printable, relative, say, show
-from loomtriage.errors import UsageError
+from loomtriage.cli.options import JsonLines, Out, out_dir, worker_command
+from loomtriage.cli.shares import shares_of, side_by_side
+from loomtriage.cli.terminal import printable, relative, say, shown
+from loomtriage.errors import TriageError, UsageError
 
 if TYPE_CHECKING:
-    from loomtriage.drills.result import DrillResult
-    from loomtriage.drills.session import Order
+    from loomtriage.drills.session import Order, Session
 
 app = typer.Typer()
 Names = Annotated[list[str] | None, typer.Argument(help="Ids of drills, or nothing with --all.")]
@@ -40,7 +37,7 @@ def drill(  # noqa: PLR0913, PLR0917  (one parameter per documented option)
     worker_cmd: Worker = "",
     example: Annotated[bool, typer.Option(help="Keep the run as the drill's example.")] = False,
     out: Out = "",
-    as_json: Json = False,
+    as_json: JsonLines = False,
 ) -> None:
     """Drills end to end in a lab of their own: fault, blind triage, restore, verdict.
 
@@ -48,33 +45,32 @@ def drill(  # noqa: PLR0913, PLR0917  (one parameter per documented option)
     """
     from loomtriage.drills.fault import Inject
     from loomtriage.drills.session import Order
+    from loomtriage.runner.folder import refuse_unwritable
 
     chosen, command = _chosen(names or (), every=every), worker_command(worker_cmd)
     if lab and (labs > 1 or worker_cmd):
         raise UsageError(
             "--lab excludes --labs and --worker-cmd.",
-            hint="A running lab is one, and has its worker: `loomtriage lab up --worker-cmd`.",
+            hint="A running lab has its worker: `loomtriage lab up --load 0 --worker-cmd`.",
         )
-    if labs > 1 and len(chosen) > 1:
-        options = [f"--seed={seed}", f"--repeat={repeat}", f"--out={out_dir(out)}"]
-        options += ["--example"] * example + ["--json"] * as_json + ["--no-inject"] * (not inject)
-        options += [f"--worker-cmd={worker_cmd}"] * bool(worker_cmd)
-        shares = [chosen[first::labs] for first in range(min(labs, len(chosen)))]
-        raise typer.Exit(side_by_side(shares, options))
-    order = Order(
-        lab_name=lab,
-        inject=Inject.REAL if inject else Inject.NOOP,
-        worker_cmd=command,
-        out=out_dir(out),
-    )
-    performed: list[DrillResult] = []
-    for number in range(seed, seed + repeat):
-        performed += _perform(chosen, replace(order, seed=number), example=example, json=as_json)
-        if performed[-1].interrupted:
-            break
-    if repeat > 1 and not as_json:
-        _show_spread(performed)
-    raise typer.Exit(max(int(one.exit_code) for one in performed))
+    where, asked = out_dir(out), len(chosen) * repeat
+    refuse_unwritable(where)
+    performed: list[Mapping[str, object]] = []
+    try:
+        if labs > 1 and asked > 1:
+            options = ["--example"] * example + ["--no-inject"] * (not inject)
+            options += [f"--worker-cmd={worker_cmd}"] * bool(worker_cmd)
+            shares = shares_of(chosen, seed=seed, repeat=repeat, labs=labs)
+            code = side_by_side(shares, options, out=where, as_json=as_json, heard=performed)
+        else:
+            kind = Inject.REAL if inject else Inject.NOOP
+            order = Order(lab_name=lab, inject=kind, worker_cmd=command, out=where)
+            rounds = [replace(order, seed=number) for number in range(seed, seed + repeat)]
+            code = _perform(chosen, rounds, performed, example=example, json=as_json)
+    finally:
+        if asked > 1 and performed and not as_json:
+            _show_summary(performed, asked=asked)
+    raise typer.Exit(code)
 
 
 def _chosen(names: Sequence[str], *, every: bool) -> tuple[str, ...]:
@@ -87,71 +83,63 @@ def _chosen(names: Sequence[str], *, every: bool) -> tuple[str, ...]:
     return tuple(DRILLS) if every else tuple(names)
 
 
-def _perform(names: Sequence[str], order: Order, *, example: bool, json: bool) -> list[DrillResult]:
-    """Perform drills one after the other; what they came to."""
+def _perform(
+    names: Sequence[str],
+    rounds: Sequence[Order],
+    performed: list[Mapping[str, object]],
+    *,
+    example: bool,
+    json: bool,
+) -> int:
+    """Perform drills one after the other and keep what each came to; the exit code of all."""
     from loomtriage.drills.session import run_drills
+    from loomtriage.drills.summary import exit_code_of
+
+    is_only = len(names) * len(rounds) == 1
+    failed: TriageError | None = None
+    try:
+        for order in rounds:
+            for done in run_drills(names, order, say=say):
+                failed = done.error if is_only and not json else None
+                performed.append(done.as_json())
+                if failed is None:
+                    _show(done, json=json, example=example)
+            if performed and performed[-1]["interrupted"]:
+                break
+    except TriageError as error:
+        if not performed:
+            raise
+        say(f"No more drills are performed: {error}")
+        return exit_code_of(performed, errors=[error.exit_code])
+    if failed is not None:
+        raise failed
+    return exit_code_of(performed)
+
+
+def _show(done: Session, *, json: bool, example: bool) -> None:
     from loomtriage.model import State
     from loomtriage.runner.folder import keep_as_example
     from loomtriage.settings import shipped
 
-    results = []
-    for done in run_drills(names, order, say=say):
-        show(done.folder, done.verdict, as_json=json, drill=done.result.as_json())
-        results.append(done.result)
-        if example and done.folder and done.result.state is State.OK:
-            kept = keep_as_example(done.folder, shipped("runbooks/examples"), name=done.result.id)
-            print(f"example   {relative(kept)}")
-    return results
+    drill = done.as_json()
+    if done.error is not None:
+        say(f"Drill {done.result.id} did not come to its end: {done.error}")
+    if json:
+        name = done.folder.name if done.folder else None
+        print(dumps({"folder": name, "verdict": done.verdict, "drill": drill}), flush=True)
+    elif done.error is None:
+        print(shown(done.folder, done.verdict, drill=drill))
+    if example and done.folder and done.result.state is State.OK:
+        kept = keep_as_example(done.folder, shipped("runbooks/examples"), name=done.result.id)
+        (say if json else print)(f"example   {relative(kept)}")
 
 
-def _show_spread(performed: Sequence[DrillResult]) -> None:
+def _show_summary(performed: Sequence[Mapping[str, object]], *, asked: int) -> None:
+    """One table of all drills, and how far their counts lie apart where one was repeated."""
     from loomtriage.drills.spread import counted, spread_table
+    from loomtriage.drills.summary import summary_table
 
-    table = spread_table([counted(one.as_json()) for one in performed])
-    if table.rows:
-        print(printable(table.plain()))
-
-
-def side_by_side(shares: Sequence[Sequence[str]], options: Sequence[str]) -> int:
-    """Each share in a process and a lab of its own; every line says which; the worst exit code."""
-    from loomtriage.drills.signals import exit_on_signals
-
-    command = (sys.executable, "-m", "loomtriage.cli", "drill")
-    pipe = subprocess.PIPE
-    children: list[subprocess.Popen[str]] = []
-    readers: list[Thread] = []
-    exit_on_signals()
-    try:
-        for number, names in enumerate(shares, start=1):
-            child = subprocess.Popen(
-                [*command, *names, *options], stdout=pipe, stderr=pipe, text=True
-            )
-            children.append(child)
-            for stream, target in ((child.stdout, sys.stdout), (child.stderr, sys.stderr)):
-                readers.append(Thread(target=_tell, args=(stream, number, target), daemon=True))
-                readers[-1].start()
-        codes = [_exit_code(child.wait(), number) for number, child in enumerate(children, start=1)]
-        return max(codes)
-    finally:
-        # Interrupted ourselves: each child takes its fault back and its lab down.
-        for child in children:
-            if child.poll() is None:
-                child.terminate()
-        for child in children:
-            child.wait()
-        for reader in readers:
-            reader.join(timeout=5)
-
-
-def _exit_code(returned: int, number: int) -> int:
-    """As shells have it: a process that a signal ended has the negative number of that signal."""
-    if returned >= 0:
-        return returned
-    name = signal.Signals(-returned).name
-    say(f"lab {number} | ended by {name}; `loomtriage recover` takes back what it left.")
-    return 128 - returned
-
-
-def _tell(stream: IO[str] | None, number: int, target: IO[str]) -> None:
-    for line in stream or ():
-        print(f"lab {number} | {line}", end="", file=target, flush=True)
+    print(f"\n{printable(summary_table(performed, asked=asked).plain())}")
+    spread = spread_table([counted(one) for one in performed])
+    if spread.rows:
+        print(f"\n{printable(spread.plain())}")

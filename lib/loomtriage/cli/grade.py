@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from loomtriage.cli.drill import side_by_side
 from loomtriage.cli.options import Json, out_dir
+from loomtriage.cli.shares import side_by_side
 from loomtriage.cli.terminal import printable, say
 from loomtriage.errors import UsageError
 
@@ -107,8 +107,8 @@ def _performed(live: int, seed: int, labs: int) -> tuple[Recorded, ...]:
     size = max(1, min(10, -(-live // labs)))
     shares = [names[first : first + size] for first in range(0, live, size)]
     for first in range(0, len(shares), labs):
-        options = [f"--seed={seed * 1000 + first}", f"--out={out}"]
-        side_by_side(shares[first : first + labs], options)
+        options = [f"--seed={seed * 1000 + first}"]
+        side_by_side(shares[first : first + labs], options, out=out)
     found = recorded_runs(out)
     say(f"{len(found)} of {live} live rounds proved their fault; the others do not count.")
     return found

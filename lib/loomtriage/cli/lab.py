@@ -10,7 +10,7 @@ import typer
 from loomtriage.cli import alert_demo
 from loomtriage.cli.options import Name, Ports, lab_root, worker_command
 from loomtriage.cli.terminal import say
-from loomtriage.errors import Exit, UsageError
+from loomtriage.errors import Exit, TriageError, UsageError
 
 app = typer.Typer(help="The embedded lab.", no_args_is_help=True, rich_markup_mode=None)
 app.add_typer(alert_demo.app)
@@ -21,7 +21,7 @@ def lab_up(  # noqa: PLR0913, PLR0917  (one parameter per documented option)
     name: Name = "default",
     ports: Ports = "fixed",
     load: Annotated[
-        float, typer.Option(help="Writes per second to send through the API; 0 is none.", min=0.0)
+        float, typer.Option(help="Writes per second; 0, none, for a lab to drill in.", min=0.0)
     ] = 5.0,
     worker_cmd: Annotated[
         str, typer.Option(help="Command that runs in place of the lab's own search worker.")
@@ -63,8 +63,27 @@ def lab_down(name: Name = "default") -> None:
     """
     from loomtriage import lab
 
-    lab.down(lab_root(name), say=say)
+    root = lab_root(name)
+    _warn_of_drill(root)
+    lab.down(root, say=say)
     print(f"The lab {name!r} is down.")
+
+
+def _warn_of_drill(root: Path) -> None:
+    """Say whose drill is cut off; which drill it is, nobody may know before its triage."""
+    from loomtriage import lab
+    from loomtriage.drills.lock import holder
+    from loomtriage.settings import settings
+
+    try:
+        held = holder(settings().home_dir(), lab.read_state(root).lab_id)
+    except TriageError:
+        return  # no lab that could be read is there
+    if held is not None:
+        say(
+            f"A drill runs in this lab (process {held.pid} since {held.since}); "
+            "without the lab it proves nothing."
+        )
 
 
 @app.command("status")

@@ -23,6 +23,9 @@ Env = Annotated[str, typer.Option(help="Keep to this environment.")]
 Projection = Annotated[str, typer.Option(help="Keep to this projection.")]
 Out = Annotated[str, typer.Option(help="Folder that receives the run folder.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the verdict as JSON.")]
+JsonLines = Annotated[
+    bool, typer.Option("--json", help="Print each drill as one line of JSON: verdict and result.")
+]
 Ports = Annotated[str, typer.Option(help="fixed (the documented ports) or auto (free ones).")]
 Name = Annotated[str, typer.Option("--name", help="Name of the lab.")]
 

@@ -24,27 +24,28 @@ def say(line: str) -> None:
         print(f"[{time.monotonic() - _BEGUN:6.1f}s] {printable(line)}", file=sys.stderr, flush=True)
 
 
-def show(
+def show(folder: Path | None, verdict: Mapping[str, object], *, source: str, as_json: bool) -> None:
+    """Print the verdict strip, its commands fitted to the source (or JSON as stored)."""
+    if as_json:
+        told = {"folder": folder.name if folder else None, "verdict": verdict, "drill": None}
+        print(json.dumps(told, indent=1))
+        return
+    from loomtriage.runner.verdict import fitted
+
+    print(shown(folder, fitted(verdict, source)))
+
+
+def shown(
     folder: Path | None,
     verdict: Mapping[str, object],
     *,
-    as_json: bool,
     drill: Mapping[str, object] | None = None,
-) -> None:
-    """Print the verdict strip (or JSON) and where the report is."""
-    if as_json:
-        print(
-            json.dumps(
-                {"folder": folder.name if folder else None, "verdict": verdict, "drill": drill},
-                indent=1,
-            )
-        )
-        return
+) -> str:
+    """The verdict strip, and where the report is."""
     from loomtriage.runner.strip import strip
 
-    print(printable(strip(verdict, drill=drill)))
-    if folder is not None:
-        print(f"report    {relative(folder / 'report.html')}")
+    told = printable(strip(verdict, drill=drill))
+    return told if folder is None else f"{told}\nreport    {relative(folder / 'report.html')}"
 
 
 def relative(where: Path) -> str:

@@ -58,7 +58,7 @@ def train(  # noqa: PLR0913, PLR0917  (one parameter per documented option)
     if as_json:
         print(json.dumps(closed.as_json()))
     else:
-        _reveal(closed)
+        _reveal(closed, order)
     raise typer.Exit(int(Exit.OK))
 
 
@@ -75,7 +75,7 @@ def _play(order: Order, file: Path | None, *, as_json: bool) -> Closed:
     desk = (
         from_file(file, say=say)
         if waits
-        else by_asking(_Keyboard().read_line, say=_tell, look=_look)
+        else by_asking(_Keyboard().read_line, say=_tell, look=_Eyes().look)
     )
     return play(order, desk, say=say, opened=_as_json if as_json else _brief)
 
@@ -115,7 +115,9 @@ def _as_json(opened: Opened) -> None:
 
 def _brief(opened: Opened) -> None:
     from loomtriage.stages import PATH
-    from loomtriage.train.looks import RAW
+    from loomtriage.train.looks import HINTS
+    from loomtriage.train.raw import RAW
+    from loomtriage.train.score import HINT_COST
 
     start = f" --start {opened.start}" if opened.start else ""
     print(
@@ -123,27 +125,43 @@ def _brief(opened: Opened) -> None:
         f"promised  {opened.commit}\n"
         f"source    {opened.source}{start}\n"
         f"look      ?{' ?'.join((*PATH, *RAW))}, or ?METRIC\n"
-        "          (?explain names the cause: a hint; < goes back one question)\n",
+        f"hints     ?{' ?'.join(HINTS)} name the cause: -{HINT_COST:.0%} each, once\n"
+        "back      < goes back one question\n",
         flush=True,
     )
 
 
-def _look(opened: Opened, what: str) -> str:
-    from loomtriage.train.looks import look, plain
+class _Eyes:
+    """Looks from the terminal; what one costs is said before it is taken."""
 
-    return plain(look(opened.folder, what))
+    def __init__(self) -> None:
+        self._taken: set[str] = set()
+
+    def look(self, opened: Opened, what: str) -> str:
+        """One view of the round's telemetry, as text."""
+        from loomtriage.train.looks import HINTS, look, plain
+        from loomtriage.train.score import HINT_COST
+
+        if what in HINTS and what not in self._taken:
+            _tell(f"a hint: -{HINT_COST:.0%} of the score")
+            self._taken.add(what)
+        return plain(look(opened.folder, what))
 
 
 def _tell(text: str) -> None:
     print(f"{printable(text)}\n", flush=True)
 
 
-def _reveal(closed: Closed) -> None:
+def _reveal(closed: Closed, order: Order) -> None:
+    from loomtriage.train.board import check_kept
+
     score, truth = closed.score, closed.truth
     causes = truth.get("causes")
     it_was = " or ".join(map(str, causes)) if isinstance(causes, list) else "?"
     print(printable(f"\nit was    {it_was} ({truth.get('drill') or truth.get('run')})"))
-    print(f"promise   kept: SHA-256 of nonce and truth is {closed.opened.commit[:16]}…\n")
+    check_kept(order.board, closed.opened.id, truth=closed.truth, nonce=closed.nonce)
+    print(f"promise   kept: {closed.opened.commit} stands on the board, and is the SHA-256")
+    print(f"          of the truth behind the nonce {closed.nonce}\n")
     print(printable(score.table().plain()), end="\n\n")
     print(printable(score.timers().plain()), end="\n\n")
     print(f"debrief   {relative(closed.debrief)}")

@@ -43,13 +43,16 @@ def watch_alerts(  # noqa: PLR0913, PLR0917  (one parameter per documented optio
 
     Example: loomtriage watch-alerts --listen 127.0.0.1:9099 --token-file token.txt
     """
+    from loomtriage.evidence import open_evidence
     from loomtriage.settings import settings
+    from loomtriage.sources import Live
     from loomtriage.watch.gate import LOOPBACK, Gate, read_token
     from loomtriage.watch.inbox import Inbox
     from loomtriage.watch.receive import listening
     from loomtriage.watch.serve import FILE, serve
     from loomtriage.watch.work import Order
 
+    open_evidence(source, tape=Live())  # what cannot be opened now would fail at every alert
     gate = Gate(token=read_token(token_file), hosts=(*LOOPBACK, *(host or ())))
     if deadline < 1 or settle < 0:
         raise UsageError("A run needs time.", hint="Give --deadline and --settle in seconds.")
@@ -89,7 +92,7 @@ def parameters_of_alert(
             content = stream.read(MAX_BYTES + 1)
     except OSError as error:
         raise UsageError(
-            f"The alert payload {Path(file).name[:80]!r} cannot be read: {error.strerror}.",
+            f"The alert payload {file[:160]!r} cannot be read: {error.strerror}.",
             hint="Give the JSON that Alertmanager posts.",
         ) from None
     delivery = read_delivery(content)
