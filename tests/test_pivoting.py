@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from pathlib import Path
 
 import httpx
 import pytest
@@ -75,6 +76,16 @@ def command(*arguments, capsys):
         main(["pivot", *arguments])
     said = capsys.readouterr()
     return int(stopped.value.code or 0), said.out, said.err
+
+
+def test_the_command_of_the_manual_finds_its_id(capsys):
+    """Ids change when the example is recorded anew; then the manual needs one of the new ones."""
+    manual = Path(__file__).parents[1] / "docs" / "how-to" / "pivot.md"
+    told = manual.read_text("utf-8").split("```console\n$ loomtriage pivot ")[1].split("```")[0]
+    words, _, printed = told.partition("\n")
+    code, out, _ = command(*words.split(), capsys=capsys)
+    assert code == 0
+    assert out.startswith(printed)
 
 
 def test_the_command_prints_what_was_found(correlation, capsys):

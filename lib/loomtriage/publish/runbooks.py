@@ -15,7 +15,7 @@ Written by `loomtriage publish` from the notebooks and the drill book; edits her
 Every notebook plays back a recorded run until it is given another `source`."""
 STAGES = """## Stages
 
-The path of an investigation, in its order: `loomtriage path` runs preflight to explain.
+The path of an investigation, in its order: `loomtriage path` runs preflight to close.
 The commands play back a recorded run, offline."""
 DRILL_PART = """## Drills
 
