@@ -110,7 +110,7 @@ def test_what_proved_nothing_is_not_graded(tmp_path):
         [
             sealed(
                 tmp_path,
-                replace(fine, state=State.NO_DATA, says="Invalid: the fault did not act."),
+                replace(fine, state=State.NO_DATA, invalid="the fault did not act"),
                 replace(fine, state=State.ERROR),
                 replace(fine, interrupted="SIGTERM"),
                 replace(fine, triage=None),
