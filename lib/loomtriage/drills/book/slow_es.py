@@ -20,6 +20,8 @@ DRILL = Drill(
     id="slow_es",
     title="Elasticsearch answers late and never wrongly",
     fault=SlowAnswers(delay_s=0.5),
+    # A trace is found once its batch has ended, and the second slow one takes ten seconds.
+    fault_s=18.0,
     load=LoadPlan(per_s=7, ops=("upsert",)),
     expect=(
         Falls("processed", projection=SEARCH),
