@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from loomtriage.settings import shipped
@@ -83,10 +84,11 @@ def seen(pid: int) -> Iterator[tuple[str, str]]:
     """What the system tells of a process and its children: command, environment, open files."""
     for one in [pid, *_children(pid)]:
         proc = Path(f"/proc/{one}")
-        for name in ("cmdline", "environ", "comm", "maps"):
-            yield f"{one} {name}", (proc / name).read_bytes().decode(errors="replace")
-        for file in (proc / "fd").iterdir():
-            yield f"{one} fd", str(file.readlink()) if file.is_symlink() else ""
+        with suppress(FileNotFoundError, ProcessLookupError):  # it ended meanwhile
+            for name in ("cmdline", "environ", "comm", "maps"):
+                yield f"{one} {name}", (proc / name).read_bytes().decode(errors="replace")
+            for file in (proc / "fd").iterdir():
+                yield f"{one} fd", str(file.readlink()) if file.is_symlink() else ""
 
 
 def told(folder: Path) -> Iterator[tuple[str, str]]:
