@@ -34,12 +34,17 @@ class Holder:
         return is_same(self.pid, self.born)
 
 
+class LabBusy(Refused):
+    """Somebody else holds the lab's drill lock."""
+
+
 @contextmanager
 def drill_lock(home: Path, lab_id: str) -> Iterator[None]:
     """Hold the lab's drill lock.
 
     Raises:
-        Refused: somebody else holds it, whom the message names, or it cannot be opened.
+        LabBusy: somebody else holds it, whom the message names.
+        Refused: it cannot be opened.
     """
     path = _path(home, lab_id)
     try:
@@ -54,7 +59,7 @@ def drill_lock(home: Path, lab_id: str) -> Iterator[None]:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise Refused(
+            raise LabBusy(
                 f"The drill lock of this lab is held by {_name(_read(file))}.",
                 hint="One drill at a time: wait until it ends.",
             ) from None

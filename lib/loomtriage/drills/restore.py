@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -22,12 +22,12 @@ from loomtriage.drills.fault import Undo
 from loomtriage.drills.faults import revert_undo, sweep_all
 from loomtriage.drills.journal import Journal, journals, read, sync_folder
 from loomtriage.drills.living import lab_of, living_labs
-from loomtriage.drills.lock import drill_lock
+from loomtriage.drills.lock import LabBusy, drill_lock
 from loomtriage.drills.record import Contents, Record, Step
 from loomtriage.drills.replay import replay_failed
 from loomtriage.drills.steady import demand_healed, wait_steady
 from loomtriage.drills.waiting import wait_until
-from loomtriage.errors import Exit, JournalFailed, Refused, TriageError
+from loomtriage.errors import Exit, JournalFailed, TriageError
 from loomtriage.lab import down
 from loomtriage.lab.state import LabState, is_alive, read_state, state_file
 from loomtriage.model import Finding, State
@@ -103,8 +103,8 @@ def recover(
         say(f"Fault journal {path.name} is {'damaged' if contents.damage else 'open'}.")
         try:
             findings.append(_finish(home, path, contents, say=say, take_down=take_down))
-        except _Held as error:
-            busy.append(str(error))
+        except LabBusy as error:
+            busy.append(error.message)
         except TriageError as error:
             findings.append(_found(State.ERROR, f"{path.name}: {error}"))
     opened = [contents for path in journals(home) if (contents := read(path)).is_open]
@@ -117,33 +117,11 @@ def recover(
                 findings += _sweep(home, lab, say=say)
             elif not (findings or busy):
                 held.append(f"Lab {lab.root.name}: a drill began meanwhile.")
-        except _Held as error:
-            held.append(f"Lab {lab.root.name}: {error}")
+        except LabBusy as error:
+            held.append(f"Lab {lab.root.name}: {error.message}")
         except TriageError as error:
             findings.append(_found(State.ERROR, f"Lab {lab.root.name}: {error}"))
     return RecoverReport(findings=tuple(findings), busy=tuple(busy), held=tuple(held))
-
-
-class _Held(Exception):
-    """Somebody else performs a drill on a lab."""
-
-
-@contextmanager
-def _hold(home: Path, lab_id: str) -> Iterator[None]:
-    """Hold a lab's drill lock; what is refused while it is held keeps its own meaning.
-
-    Raises:
-        _Held: somebody else holds it.
-        Refused: it cannot be opened.
-    """
-    with ExitStack() as stack:
-        try:
-            stack.enter_context(drill_lock(home, lab_id))
-        except Refused as error:
-            if isinstance(error.__cause__, OSError):
-                raise
-            raise _Held(error.message) from None
-        yield
 
 
 def _finish(
@@ -157,7 +135,7 @@ def _finish(
     if contents.damage:
         return _finish_unreadable(home, path, contents, say=say)
     first = contents.records[0]
-    with _hold(home, first.lab_id):
+    with drill_lock(home, first.lab_id):
         contents = read(path)  # its drill may have written on until it gave the lock back
         if not contents.is_open:
             return _found(State.OK, f"{path.name}: its drill finished meanwhile.")
@@ -237,7 +215,7 @@ def _sweep(home: Path, lab: LabState, *, say: Say) -> tuple[Finding, ...]:
     """Take back what stands in a lab of which no open journal speaks, such as a dead worker."""
     if not still_standing(lab):
         return ()
-    with _hold(home, lab.lab_id):
+    with drill_lock(home, lab.lab_id):
         # A lab that just starts or ends does not answer either; what stands, stands on.
         stood = wait_until(
             lambda: still_standing(lab) if is_alive(lab) else "",
@@ -261,7 +239,7 @@ def _finish_unreadable(home: Path, path: Path, contents: Contents, *, say: Say) 
     if unreadable:  # a fault may stand behind it, and this journal alone tells that
         raise unreadable[0]
     for lab in labs:
-        with _hold(home, lab.lab_id):
+        with drill_lock(home, lab.lab_id):
             say("Every fault of a known kind is taken back.")
             _heal(lab, None)
             waited = wait_steady(lab, within_s=REST_WITHIN_S, say=say, pause=time.sleep)
