@@ -17,7 +17,7 @@ from loomtriage.analysis.surprise import FLOOR_EVENTS
 from loomtriage.analysis.templates import Template, attention, compare
 from loomtriage.case import Case
 from loomtriage.contract.causes import BY_ID, Cause
-from loomtriage.contract.keys import SEARCH, read_key
+from loomtriage.contract.keys import read_key
 from loomtriage.model import Finding, Frame, State, judge
 from loomtriage.model.window import iso
 from loomtriage.report.text import clip
@@ -31,7 +31,7 @@ from loomtriage.stages.explain_show import (
 from loomtriage.stages.explaining import facts_of, joined, pull
 from loomtriage.stages.legs import leg_findings, legs_of
 from loomtriage.stages.narrowing import Narrowing
-from loomtriage.stages.preflight_tracing import beyond
+from loomtriage.stages.preflight_tracing import asked_projection, beyond
 from loomtriage.stages.proofs import crashes, in_words, line_evidence, row_evidence, telling_lines
 from loomtriage.stages.result import (
     StageResult,
@@ -62,9 +62,7 @@ def explain(case: Case) -> StageResult:
         spans=pulled.spans,
         lines=lines,
         rows=pulled.rows,
-        clocks=told_far(
-            beyond(facts.apart, projection=case.scope.projection or SEARCH, window=case.window)
-        ),
+        clocks=told_far(beyond(facts.apart, projection=asked_projection(case), window=case.window)),
     )
     conclusion = conclude(case, narrowing, facts, fired, legs=legs, broken=tuple(broken))
     findings = [

@@ -10,7 +10,7 @@ import pandas as pd
 from loomtriage.case import Case
 from loomtriage.contract.spans import CLAIM
 from loomtriage.model import Finding, Frame, Signal, State
-from loomtriage.stages.preflight_tracing import SET_CLOCK, why_untraced
+from loomtriage.stages.preflight_tracing import excuse_of
 from loomtriage.stages.result import damage_of
 
 SHOWN = 3
@@ -56,7 +56,7 @@ def legs_of(  # noqa: PLR0913  (the four signals, and what explains a gap)
             spans,
             [*told_by_rows, *damage_of(spans), *_outside(spans.data, case)],
             missing=_claims_only(spans.data),
-            instead=_clocks(clocks, spans, lines),
+            instead=excuse_of(clocks, lines.data) if spans.missing == "empty" else "",
         ),
         _leg(
             Signal.LOGS,
@@ -95,11 +95,6 @@ def _leg(
     why = f"{frame.missing or 'empty'}. {instead or frame.hint}".strip(" .")
     gone = why if not len(frame) else missing
     return Leg(signal=signal, missing=gone, contaminated=tuple(dict.fromkeys(found)))
-
-
-def _clocks(clocks: str, spans: Frame, lines: Frame) -> str:
-    is_told = spans.missing == "empty" and clocks and not why_untraced(lines.data)
-    return f"{clocks}. {SET_CLOCK}" if is_told else ""
 
 
 def _outside(spans: pd.DataFrame, case: Case) -> list[str]:

@@ -16,7 +16,7 @@ from loomtriage.contract.spans import BATCH
 from loomtriage.model import Evidence, Finding, Frame, State
 from loomtriage.stages.links import search_url, trace_url
 from loomtriage.stages.locating import Locating
-from loomtriage.stages.preflight_tracing import SET_CLOCK, why_untraced
+from loomtriage.stages.preflight_tracing import excuse_of, excused, why_untraced
 from loomtriage.stages.result import longer, missing
 
 ENOUGH_COVERAGE = 0.5
@@ -28,10 +28,9 @@ def no_traces(case: Case, frame: Frame) -> Finding:
     found = missing("locate.traces", frame)
     why = ""
     if frame.missing == "empty":
-        lines, clocks = case.pull("lines").data, case.handover.get("clocks")
-        if clocks and not why_untraced(lines):
-            says = f"No span started in the window. {clocks}. {SET_CLOCK}"
-            return Finding(check=found.check, state=found.state, says=says, n=0)
+        lines = case.pull("lines").data
+        if excuse := excuse_of(str(case.handover.get("clocks") or ""), lines):
+            return excused(found.check, excuse)
         why = _why_empty(lines)
     says = f"{found.says} {why} Until then metrics and logs are the main chain."
     return Finding(check=found.check, state=found.state, says=" ".join(says.split()), n=0)

@@ -9,7 +9,6 @@ from loomtriage.analysis.apart import Apart, clocks_apart, told_far
 from loomtriage.analysis.counters.increases import Increases, measure
 from loomtriage.case import Case, at_once
 from loomtriage.contract.catalogue import BY_ID, METRICS, MetricType
-from loomtriage.contract.keys import SEARCH
 from loomtriage.model import Finding, Frame, Kind, Signal, State, judge
 from loomtriage.report.tables import Table
 from loomtriage.sources.question import Question
@@ -22,8 +21,9 @@ from loomtriage.stages.preflight_targets import (
     targets_table,
 )
 from loomtriage.stages.preflight_tracing import (
-    SET_CLOCK,
+    asked_projection,
     beyond,
+    excused,
     read_tracing,
     tracing_findings,
 )
@@ -134,7 +134,7 @@ def preflight_findings(case: Case, look: Look) -> list[Finding]:
         traces,
         logs.data,
         look.increases,
-        projection=_asked_of(case),
+        projection=asked_projection(case),
         apart=look.apart if len(traces) else _beyond(case, look),
     )
     for name, frame in look.frames.items():
@@ -168,19 +168,13 @@ def _drawn(case: Case, findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
     )
 
 
-def _asked_of(case: Case) -> str:
-    """The projection whose worker the spans are asked of."""
-    return case.scope.projection or SEARCH
-
-
 def _beyond(case: Case, look: Look) -> tuple[Apart, ...]:
-    return beyond(look.apart, projection=_asked_of(case), window=case.window)
+    return beyond(look.apart, projection=asked_projection(case), window=case.window)
 
 
-def _present(check: str, frame: Frame, clocks: str) -> tuple[Finding, ...]:
-    if frame.missing == "empty" and clocks:
-        says = f"No span started in the window. {clocks}. {SET_CLOCK}"
-        return (Finding(check=check, state=State.NO_DATA, says=says, n=0),)
+def _present(check: str, frame: Frame, excuse: str) -> tuple[Finding, ...]:
+    if frame.missing == "empty" and excuse:
+        return (excused(check, excuse),)
     if not len(frame):
         return (missing(check, frame),)
     size = frame.data.shape[1] if frame.kind is Kind.METRICS else len(frame)

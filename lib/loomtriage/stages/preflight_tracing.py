@@ -9,7 +9,9 @@ import pandas as pd
 
 from loomtriage.analysis.apart import Apart, told_far
 from loomtriage.analysis.counters.increases import Increases
+from loomtriage.case import Case
 from loomtriage.contract.events import NO_COLLECTOR, STARTUP, TRACING_OFF
+from loomtriage.contract.keys import SEARCH
 from loomtriage.contract.spans import BATCH, ROW
 from loomtriage.model import Finding, Frame, State, Window
 
@@ -50,7 +52,28 @@ class Tracing:
     @property
     def excuse(self) -> str:
         """Clocks that explain why there is no span, where nothing else does; empty otherwise."""
-        return "" if self.is_off or self.lost else self.clocks
+        return "" if self.is_off or self.lost else told_off(self.clocks)
+
+
+def told_off(clocks: str) -> str:
+    """Clocks that are off, and what to do about them; empty when none is."""
+    return clocks and f"{clocks}. {SET_CLOCK}"
+
+
+def excuse_of(clocks: str, lines: pd.DataFrame) -> str:
+    """Clocks as the reason why there is no span; empty where lines tell of another."""
+    return "" if not clocks or why_untraced(lines) else told_off(clocks)
+
+
+def excused(check: str, excuse: str) -> Finding:
+    """NO_DATA: no span, and why."""
+    says = f"No span started in the window. {excuse}"
+    return Finding(check=check, state=State.NO_DATA, says=says, n=0)
+
+
+def asked_projection(case: Case) -> str:
+    """The projection whose worker the spans are asked of."""
+    return case.scope.projection or SEARCH
 
 
 def beyond(apart: Iterable[Apart], *, projection: str, window: Window) -> tuple[Apart, ...]:
@@ -125,8 +148,8 @@ def _some(told: Tracing) -> Finding:
         says = f"Tracing is on: spans tell of {_told_of(told)}{cut}."
         return _finding(State.OK, says, told)
     if told.clocks:
-        says = f"Spans tell of {_told_of(told)}: {told.clocks}."
-        return _finding(State.WARN, f"{says} {SET_CLOCK}", told)
+        says = f"Spans tell of {_told_of(told)}: {told_off(told.clocks)}"
+        return _finding(State.WARN, says, told)
     why = f"sampler {told.sampler}" if sampled else told.lost
     why = why or f"sampled out (Wordloom's default is {DEFAULT_SAMPLER})"
     says = (
@@ -153,7 +176,7 @@ def _none(told: Tracing) -> Finding:
             "process that found none at its start."
         )
     elif told.clocks:
-        says = f"No span for {told.attempts:.0f} attempts in the window: {told.clocks}. {SET_CLOCK}"
+        says = f"No span for {told.attempts:.0f} attempts in the window: {told_off(told.clocks)}"
     elif not told.attempts:
         says = "No span, and no attempt that would have made one: write something, then look again."
     else:
