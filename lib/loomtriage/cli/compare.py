@@ -10,10 +10,8 @@ import typer
 
 from loomtriage.cli.options import Out, out_dir
 from loomtriage.cli.terminal import printable, relative
-from loomtriage.errors import UsageError
 
 app = typer.Typer()
-ZIP = b"PK"
 CUT = 200
 """Letters of a sentence shown in a terminal; `--json` gives all of it."""
 
@@ -78,14 +76,4 @@ def unpack(
     """
     from loomtriage.runner.archive import unpack as put
 
-    where = Path(archive).expanduser()
-    try:
-        with where.open("rb") as file:
-            is_zip = file.read(len(ZIP)) == ZIP
-    except OSError as error:
-        raise UsageError(
-            f"{archive[:160]!r} cannot be read: {error.strerror}.", hint="Give a zip of a run."
-        ) from None
-    if not is_zip:
-        raise UsageError(f"{archive[:160]!r} is no zip.", hint="Give one that `export` wrote.")
-    print(printable(f"OK: {relative(put(where, out_dir(out)))}"))
+    print(printable(f"OK: {relative(put(Path(archive).expanduser(), out_dir(out)))}"))

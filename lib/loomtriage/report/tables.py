@@ -65,6 +65,10 @@ class Table:
             any(cells) and all(is_number(cell) for cell in cells if cell) for cells in columns
         )
 
+    def absence(self) -> str:
+        """What stands for the table where it has no rows."""
+        return self.notes() or NOTHING
+
     @staticmethod
     def is_long(cell: str) -> bool:
         """Whether a cell holds a word that its column need not be as wide as."""
@@ -75,7 +79,7 @@ class Table:
         if not self.columns:
             return ""
         if not self.rows:
-            return f"**{md(self.title)}**: {md(self.notes()) or NOTHING}"
+            return f"**{md(self.title)}**: {md(self.absence())}"
         head = [md(name) or " " for name in self.columns]
         rule = ["---:" if numeric else "---" for numeric in self.numeric()]
         rows = [[md(cell) for cell in row] for row in self._even(max_rows)]

@@ -32,6 +32,7 @@ FREE_BYTES = 1024 * 1024
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _READ_BYTES = 64 * 1024
 _END_BYTES = 22
+_ZIP = b"PK"
 _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError)
 
 
@@ -92,8 +93,9 @@ def unpack(path: Path, out: Path) -> Path:
 
     Raises:
         BundleDamaged: names what is wrong.
-        UsageError: a run of that id is there, or `out` cannot be written.
+        UsageError: the path is no zip, a run of that id is there, or `out` cannot be written.
     """
+    _refuse_no_zip(path)
     with _opened(path) as (archive, members, manifest):
         final, fresh = out / manifest.id, out / f".{manifest.id}.partial"
         if final.exists():
@@ -116,6 +118,20 @@ def unpack(path: Path, out: Path) -> Path:
         finally:
             shutil.rmtree(fresh, ignore_errors=True)
         return final
+
+
+def _refuse_no_zip(path: Path) -> None:
+    """Tell a wrong path from a damaged zip: nobody meant it to be one."""
+    shown = str(path)[:160]
+    try:
+        with path.open("rb") as file:
+            is_zip = file.read(len(_ZIP)) == _ZIP
+    except OSError as error:
+        raise UsageError(
+            f"{shown!r} cannot be read: {error.strerror}.", hint="Give a zip of a run."
+        ) from None
+    if not is_zip:
+        raise UsageError(f"{shown!r} is no zip.", hint="Give one that `export` wrote.")
 
 
 @contextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
 
 import pandas as pd
 
@@ -124,12 +123,6 @@ def joined(case: Case, pulled: Pulled) -> tuple[Coverage, ...]:
     """
     told, spans = pulled.told, pulled.scoped
     asking = told[told["level"].isin(("WARNING", "ERROR"))] if len(told) else told
-    ended = pd.Series(
-        [
-            start + timedelta(seconds=float(length)) < case.window.end
-            for start, length in zip(spans["start"], spans["duration_s"], strict=True)
-        ],
-        index=spans.index,
-        dtype=bool,
-    )
+    lengths = pd.to_timedelta(spans["duration_s"].astype(float), unit="s")
+    ended = pd.to_datetime(spans["start"], utc=True) + lengths < case.window.end
     return (trace_to_log(spans[ended], told), log_to_row(asking, pulled.rows.data))
