@@ -168,8 +168,14 @@ def hold(  # noqa: PLR0913  (what is drawn, what was performed, and how it is an
     always = commonest(run.truth for run, _ in chosen) if chosen else Answers()
     names = (ENGINE, WORDS, f"{ALWAYS} {always.cause}")
     heats = []
+    known: dict[Path, tuple[Answers, Answers]] = {}
     for n, (run, shift) in enumerate(chosen, start=1):
-        mine, words = answered(run, shift if again else None)
+        if again and shift:
+            mine, words = answered(run, shift)
+        else:
+            if run.folder not in known:  # its windows stay: it says the same each time
+                known[run.folder] = answered(run, None)
+            mine, words = known[run.folder]
         answers = dict(zip(names, (mine, words, always), strict=True))
         heats.append(
             Heat(
