@@ -20,7 +20,6 @@ from loomtriage.train.engine import answers_of, run_path
 from loomtriage.train.pool import Recorded, content_of, pick
 from loomtriage.train.score import Proven, Score, score
 from loomtriage.train.shifted import Shift
-from loomtriage.train.truth import drill_of
 
 ENGINE, WORDS, ALWAYS = "triage", "log words", "always"
 LIMIT_S = 300.0
@@ -199,7 +198,7 @@ def drawn(pool: Sequence[Recorded], rounds: int, seed: int) -> list[tuple[Record
     draw = Random(f"contest {seed}")  # noqa: S311  (variety, no secret)
     found: list[tuple[Recorded, Shift | None]] = []
     for _ in range(rounds):
-        run = pick(pool, lambda one: drill_of(one.truth.as_json()), level=None, draw=draw)
+        run = pick(pool, lambda one: one.drill, level=None, draw=draw)
         found.append((run, Shift.drawn(draw)))
     return found
 

@@ -23,7 +23,7 @@ from loomtriage.train.rounds import (
     promised,
 )
 from loomtriage.train.stripped import strip_run
-from loomtriage.train.truth import Truth, drill_of
+from loomtriage.train.truth import Truth
 
 MOVE_S = (86_400, 60 * 86_400)
 """Bounds of how far into the past a recording is moved, in seconds."""
@@ -55,7 +55,7 @@ def play_offline(
         say(note)
     chosen = pick(
         runs,
-        lambda one: drill_of(one.truth.as_json()),
+        lambda one: one.drill,
         level=order.level,
         draw=draw,
     )

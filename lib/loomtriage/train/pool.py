@@ -23,7 +23,7 @@ from loomtriage.errors import BundleDamaged, UsageError
 from loomtriage.report import loose
 from loomtriage.sources.manifest import NAME
 from loomtriage.train.remedies import first_actions, replay_after
-from loomtriage.train.truth import NOTHING_WRONG, UNKNOWN, Truth, truth_of
+from loomtriage.train.truth import NOTHING_WRONG, UNKNOWN, Truth, drill_of, truth_of
 
 PLACEBO_SHARE = 0.2
 HARD_SHARE = 0.6
@@ -49,6 +49,11 @@ class Recorded:
     folder: Path
     truth: Truth
 
+    @property
+    def drill(self) -> Drill | None:
+        """The drill of the book that was performed, None where it was none."""
+        return drill_of(self.truth.as_json())
+
 
 def level_of(drill: Drill | None) -> Level:
     """The lowest level at which a drill comes; an incident that is no drill comes at each."""
@@ -61,7 +66,7 @@ def level_of(drill: Drill | None) -> Level:
 
 def pick(
     items: Sequence[Item],
-    drill_of: Callable[[Item], Drill | None],
+    its_drill: Callable[[Item], Drill | None],
     *,
     level: Level | None,
     draw: Random,
@@ -74,7 +79,7 @@ def pick(
     healthy = [one for one in items if _is_healthy(one)]
     faults = [one for one in items if not _is_healthy(one)]
     wish = draw.random()
-    by_level = {own: [one for one in faults if level_of(drill_of(one)) is own] for own in Level}
+    by_level = {own: [one for one in faults if level_of(its_drill(one)) is own] for own in Level}
     chosen = by_level[Level.BASIC]
     if level is None:
         chosen = faults
